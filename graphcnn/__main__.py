@@ -1,0 +1,6 @@
+"""``python -m graphcnn``."""
+
+from .cli.main import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,231 @@
+"""The compiler: a graph and weights in, a checked .onnx file out."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from .errors import ExportError, GraphError, did_you_mean
+from .files import replacing
+from .graph import Graph
+from .ops import Input
+from .passes import AssignLayout, DropTrainingLayers, Pass, PassRecord, run_passes
+from .types import Layout
+from .weights import WeightStore
+
+if TYPE_CHECKING:
+    from .export import Lowered
+    from .export.writer import ExternalData
+
+InputLayout = Literal["nchw", "nhwc"]
+
+_EXTRA_PASSES: list[Pass] = []
+
+_LARGEST_RUN = 2**28
+"""Above this many bytes of weights, onnxruntime runs a stand-in with zeros for weights: it would
+need several times the memory that writing the file takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompileReport:
+    """What was written.
+
+    Attributes:
+        path: The file.
+        bytes: Its size, external data included.
+        nodes: Its ONNX nodes.
+        params: The parameters of the graph.
+        verified: How it was checked, for people.
+        passes: What each pass did.
+        seconds: How long it all took.
+    """
+
+    path: Path
+    bytes: int
+    nodes: int
+    params: int
+    verified: str
+    passes: tuple[PassRecord, ...]
+    seconds: float
+
+
+def register_pass(step: Pass) -> Pass:
+    """Add a pass to every compilation, before layouts are assigned.
+
+    Args:
+        step: The pass; its name must be new.
+
+    Raises:
+        GraphError: There is a pass of this name.
+    """
+    if step.name in [known.name for known in pipeline("nchw")]:
+        raise GraphError(f"a pass named {step.name!r} exists")
+    _EXTRA_PASSES.append(step)
+    return step
+
+
+def pipeline(input_layout: InputLayout) -> list[Pass]:
+    """The passes of a compilation, in order."""
+    return [DropTrainingLayers(), *_EXTRA_PASSES, AssignLayout(input_layout=input_layout)]
+
+
+def compile(  # noqa: A001
+    graph: Graph,
+    path: str | Path,
+    *,
+    weights: WeightStore | str | Path | None = None,
+    seed: int = 0,
+    batch: int | None = None,
+    input_layout: InputLayout = "nchw",
+    opset: int | None = None,
+    external_data: ExternalData = "auto",
+    taps: Iterable[str] = (),
+    verify: bool = True,
+    force: bool = False,
+    print_after: Sequence[str] = (),
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> CompileReport:
+    """Compile a graph to an .onnx file, which appears when it is complete and checked.
+
+    Args:
+        graph: The network; it stays as it is.
+        path: The file to write.
+        weights: The weights, or a .safetensors or .npz file; drawn by the initializers if None.
+        seed: What they are drawn from.
+        batch: A fixed number of samples in a batch; the graph's own, or any number, if None.
+        input_layout: Whether inputs and outputs with spatial axes are channels first or last.
+        opset: The version of ONNX's operators; 17 if None.
+        external_data: Whether weights go into ``PATH.data``; ``auto`` is past 2 GiB only.
+        taps: Nodes whose values become outputs too; ``all`` is every node.
+        verify: Whether onnxruntime, where it is installed, runs the file once.
+        force: Whether an existing file may be replaced.
+        print_after: The passes to print the graph after.
+        progress: Called with the bytes of weights written so far, and in all.
+
+    Returns:
+        What was written.
+
+    Raises:
+        GraphCNNError: Of the kind that says what is wrong; no file is left then.
+    """
+    from .export import check_structure, lower, write_model
+    from .export.builder import DEFAULT_OPSET
+
+    start = time.perf_counter()
+    path = Path(path)
+    if path.exists() and not force:
+        raise ExportError(f"{path} exists", hint="--force replaces it")
+    network = _prepared(graph, batch, taps)
+    network, records = run_passes(network, pipeline(input_layout), print_after)
+    store = _weights(network, weights, seed)
+    metadata = _metadata(network, store)
+    lowered = lower(network, store, DEFAULT_OPSET if opset is None else opset, metadata)
+    check_structure(lowered)
+    with replacing(path) as partial:
+        _check_space(lowered, path)
+        write_model(lowered, partial, external_data, _Counter(lowered.weight_bytes, progress))
+        verified = _verify(lowered, partial, network.batch, verify)
+        size = sum(file.stat().st_size for file in partial.parent.iterdir())
+    return CompileReport(
+        path=path,
+        bytes=size,
+        nodes=len(lowered.model.graph.node),
+        params=sum(spec.elements for spec in graph.weights.values()),
+        verified=verified,
+        passes=tuple(records),
+        seconds=time.perf_counter() - start,
+    )
+
+
+@dataclass(slots=True)
+class _Counter:
+    """Adds up blocks for a progress callback."""
+
+    total: int
+    report: Callable[[int, int], None]
+    done: int = 0
+
+    def __call__(self, block: int) -> None:
+        self.done += block
+        self.report(self.done, self.total)
+
+
+def _prepared(graph: Graph, batch: int | None, taps: Iterable[str]) -> Graph:
+    """A copy with the batch set and the taps among its outputs."""
+    graph = graph.clone()
+    graph.verify()
+    graph.batch = graph.batch if batch is None else batch
+    nodes = [node.name for node in graph if not isinstance(node.op, Input)]
+    for tap in taps:
+        wanted = nodes if tap == "all" else [tap]
+        if wanted[0] not in nodes:
+            raise GraphError(f"there is no layer named {tap!r}", hint=did_you_mean(tap, nodes))
+        for name in wanted:
+            graph.outputs.setdefault(name, name)
+    return graph
+
+
+def _weights(graph: Graph, weights: WeightStore | str | Path | None, seed: int) -> WeightStore:
+    """A store that holds what the graph asks for, and nothing else."""
+    if weights is None:
+        return WeightStore.random(graph.weights, seed)
+    store = weights if isinstance(weights, WeightStore) else WeightStore.read(weights)
+    store.check(graph.weights)
+    return store
+
+
+def _metadata(graph: Graph, store: WeightStore) -> dict[str, str]:
+    inputs = {node.name: _axes(graph, node.name) for node in graph.inputs}
+    outputs = {name: _axes(graph, source) for name, source in graph.outputs.items()}
+    found = {
+        "graphcnn.version": version("graphcnn"),
+        "graphcnn.weights": store.origin,
+        "graphcnn.input_layouts": json.dumps(inputs),
+        "graphcnn.output_layouts": json.dumps(outputs),
+    }
+    if graph.digest:
+        found["graphcnn.model"] = f"sha256:{graph.digest}"
+    return found
+
+
+def _axes(graph: Graph, name: str) -> str:
+    """The axes of a value in memory, such as ``NCHW``."""
+    return axis_letters(graph.type(name).rank, graph.node(name).layout)
+
+
+def axis_letters(rank: int, layout: Layout) -> str:
+    """The axes of a value of this rank in this layout, such as ``NCHW``."""
+    spatial = {3: "L", 4: "HW", 5: "DHW"}.get(rank, "")
+    if rank < 2:
+        return "N"
+    return f"NC{spatial}" if layout.channels_first else f"N{spatial}C"
+
+
+def _check_space(lowered: Lowered, path: Path) -> None:
+    needed, free = lowered.weight_bytes, shutil.disk_usage(path.parent).free
+    if needed > free:
+        raise ExportError(
+            f"{path} needs {needed:,} bytes, and {free:,} are free on its disk",
+        )
+
+
+def _verify(lowered: Lowered, partial: Path, batch: int | None, wanted: bool) -> str:
+    """Run the file, or where it is large a stand-in with zeros for weights."""
+    checked = "checked by onnx"
+    if not wanted or importlib.util.find_spec("onnxruntime") is None:
+        return checked
+    from .export.check import stand_in
+    from .runtime.smoke import smoke_test
+
+    if lowered.weight_bytes <= _LARGEST_RUN:
+        smoke_test(partial, batch)
+        return f"{checked}, run by onnxruntime"
+    smoke_test(stand_in(lowered), batch)
+    return f"{checked}, run by onnxruntime (with zeros for weights, since it is large)"

@@ -1,0 +1,287 @@
+"""Lowering: each node of a graph to ONNX nodes, by the operator's own rule.
+
+The result holds the model without its weights, and beside it the weights as arrays yet to load.
+Names are the graph's own: a node's result is named like the node, what its operator makes on the
+way is named ``NODE/optype``, and every ONNX node says which line it came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+from onnx import helper
+
+from ..errors import ExportError
+from ..graph import Graph, Node
+from ..ops import Input
+from ..ops.arrange import ChannelsFirstRows, ChannelsLeading, Then
+from ..types import Dim, DType, Layout, TensorType, product
+from ..weights import WeightStore
+
+if TYPE_CHECKING:
+    Array = np.ndarray[Any, np.dtype[Any]]
+    View = Callable[[Array], Array]
+
+OPSETS = range(13, 24)
+"""The opsets that can be written."""
+
+DEFAULT_OPSET = 17
+"""What every edge runtime that was measured accepts, with IR version 8."""
+
+_BASE_IR = 8
+_IR_OF_OPSET = {19: 9, 20: 9, 21: 10, 22: 10, 23: 11}
+
+
+@dataclass(frozen=True, slots=True)
+class Initializer:
+    """A constant of the model, read when it is written.
+
+    Attributes:
+        name: Its name in the file.
+        dims: Its shape in the file.
+        dtype: Its element type.
+        load: Returns an array whose elements, in C order, are the ones to write. Its own shape may
+            differ from `dims`, so that a rearranged weight need not be copied.
+    """
+
+    name: str
+    dims: tuple[int, ...]
+    dtype: DType
+    load: Callable[[], Array]
+
+    @property
+    def bytes(self) -> int:
+        """Its size."""
+        return product(self.dims) * self.dtype.itemsize
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """A model whose weights have yet to be read.
+
+    Attributes:
+        model: The model without initializers.
+        initializers: They, in the order of their first use.
+    """
+
+    model: onnx.ModelProto
+    initializers: tuple[Initializer, ...]
+
+    @property
+    def weight_bytes(self) -> int:
+        """The bytes of all initializers."""
+        return sum(item.bytes for item in self.initializers)
+
+
+def lower(
+    graph: Graph,
+    weights: WeightStore,
+    opset: int = DEFAULT_OPSET,
+    metadata: Mapping[str, str] | None = None,
+) -> Lowered:
+    """Lower a graph whose layouts are assigned.
+
+    Args:
+        graph: The graph, after the layout pass.
+        weights: A weight for each that the graph asks for.
+        opset: The version of ONNX's operators.
+        metadata: What to write into the model beside it.
+
+    Raises:
+        ExportError: The opset is not one that can be written.
+    """
+    if opset not in OPSETS:
+        raise ExportError(
+            f"opset {opset} cannot be written",
+            hint=f"{OPSETS[0]} to {OPSETS[-1]}; {DEFAULT_OPSET} runs on the most runtimes",
+        )
+    builder = _Builder(graph, weights, opset)
+    body = builder.build()
+    model = helper.make_model(
+        body,
+        opset_imports=[helper.make_opsetid("", opset)],
+        ir_version=_IR_OF_OPSET.get(opset, _BASE_IR),
+        producer_name="graphcnn",
+    )
+    helper.set_model_props(model, dict(sorted((metadata or {}).items())))
+    return Lowered(model, tuple(builder.initializers.values()))
+
+
+@dataclass(slots=True)
+class _Builder:
+    graph: Graph
+    weights: WeightStore
+    opset: int
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+    initializers: dict[str, Initializer] = field(default_factory=dict)
+    values: dict[str, str] = field(default_factory=dict)
+    shared: dict[Any, str] = field(default_factory=dict)
+    taken: set[str] = field(default_factory=set)
+
+    def build(self) -> onnx.GraphProto:
+        """Lower every node, and declare inputs and outputs."""
+        names = _value_names(self.graph)
+        self.taken.update(names.values(), self.graph.outputs)
+        for node in self.graph:
+            name = names[node.name]
+            if isinstance(node.op, Input):
+                self.values[node.name] = name
+                continue
+            self.values[node.name] = _Context(self, node).run(name)
+        for output, source in self.graph.outputs.items():
+            if self.values[source] != output:
+                held = [self.values[source]]
+                self.nodes.append(helper.make_node("Identity", held, [output], name=output))
+        return helper.make_graph(
+            self.nodes,
+            self.graph.name,
+            [self._declare(node.name, node.name) for node in self.graph.inputs],
+            [self._declare(name, source) for name, source in self.graph.outputs.items()],
+        )
+
+    def _declare(self, name: str, source: str) -> onnx.ValueInfoProto:
+        type_ = self.graph.type(source)
+        sizes = [_dim(size) for size in self.graph.node(source).layout.sizes(type_)]
+        batch = "N" if self.graph.batch is None else self.graph.batch
+        return helper.make_tensor_value_info(name, type_.dtype.onnx, [batch, *sizes])
+
+    def unused(self, stem: str) -> str:
+        """A new name for a value or an initializer."""
+        name, count = stem, 1
+        while name in self.taken:
+            count += 1
+            name = f"{stem}_{count}"
+        self.taken.add(name)
+        return name
+
+    def share(self, key: Any, stem: str, make: Callable[[str], Initializer]) -> str:
+        """The name of the initializer for this key, made if it is new."""
+        if key not in self.shared:
+            name = self.unused(stem)
+            self.shared[key] = name
+            self.initializers[name] = make(name)
+        return self.shared[key]
+
+
+class _Context:
+    """The `Lowering` that one node's operator is given."""
+
+    def __init__(self, builder: _Builder, node: Node) -> None:
+        self._builder = builder
+        self._node = node
+        self._emitted: list[onnx.NodeProto] = []
+        self._doc = _provenance(node)
+        graph = builder.graph
+        self.operands = tuple(builder.values[source] for source in node.inputs)
+        self.inputs = graph.input_types(node)
+        self.output = graph.type(node.name)
+        self.layouts = tuple(graph.node(source).layout for source in node.inputs)
+        self.layout = node.layout
+        self.opset = builder.opset
+
+    def run(self, name: str) -> str:
+        """Lower the node and return the value that holds its result, called `name` if it is new."""
+        result = self._node.op.lower(self)
+        made = [node for node in self._emitted if result in node.output]
+        self._builder.nodes.extend(self._emitted)
+        if not made:
+            return result
+        for node in self._emitted:
+            node.input[:] = [name if value == result else value for value in node.input]
+        made[0].output[:] = [name]
+        made[0].name = name
+        return name
+
+    def emit(self, op_type: str, operands: Sequence[str], **attributes: Any) -> str:
+        name = self._builder.unused(f"{self._node.name}/{op_type.lower()}")
+        node = helper.make_node(
+            op_type, operands, [name], name=name, doc_string=self._doc, **attributes
+        )
+        self._emitted.append(node)
+        return name
+
+    def weight(self, role: str, view: View | None = None, dims: Sequence[int] = ()) -> str:
+        name = self._node.weights[role]
+        weight = self._builder.weights[name]
+        spec = self._builder.graph.weight(name)
+        shape = tuple(dims) or _viewed_shape(spec.shape, view)
+
+        def load() -> Array:
+            array = weight.load()
+            return view(array) if view else array
+
+        return self._builder.share(
+            (name, view, shape), name, lambda unused: Initializer(unused, shape, spec.dtype, load)
+        )
+
+    def broadcast(self, role: str, function: View | None = None) -> str:
+        shape = self._builder.graph.weight(self._node.weights[role]).shape
+        view, dims = _spread(shape, self.output, self.layout)
+        if function and view:
+            return self.weight(role, Then(function, view), dims)
+        return self.weight(role, function or view, dims)
+
+    def constant(self, values: Any, dtype: DType = DType.float32) -> str:
+        array = np.asarray(values, dtype.numpy)
+        return self._builder.share(
+            (array.shape, dtype, array.tobytes()),
+            "constant",
+            lambda name: Initializer(name, array.shape, dtype, lambda: array),
+        )
+
+    def channel_constant(self, values: Any) -> str:
+        array = np.asarray(values, np.float32)
+        view, dims = _spread(array.shape, self.output, self.layout)
+        return self.constant(view(array).reshape(dims) if view else array)
+
+
+def _spread(
+    shape: tuple[int, ...], value: TensorType, layout: Layout
+) -> tuple[View | None, tuple[int, ...]]:
+    """How an array that broadcasts against a sample is arranged for the sample's layout."""
+    if layout.segments and shape:
+        return ChannelsFirstRows(layout.segments), shape
+    if layout.channels_first and shape:
+        rank = len(value.sizes)
+        full = (1,) * (rank - len(shape)) + shape
+        return ChannelsLeading(rank), (full[-1], *full[:-1])
+    return None, shape
+
+
+def _viewed_shape(shape: tuple[int, ...], view: View | None) -> tuple[int, ...]:
+    if view is None:
+        return shape
+    return tuple(view(np.broadcast_to(np.empty((), np.uint8), shape)).shape)
+
+
+def _dim(size: Dim) -> int | str:
+    return size if isinstance(size, int) else str(size)
+
+
+def _provenance(node: Node) -> str:
+    """Where a node came from: file, line and column, its layer, and the passes that changed it."""
+    where = node.location
+    place = f"{PurePath(where.file).name}:{where.line}:{where.column} " if where else ""
+    within = f" in {' > '.join(where.scope)}" if where and where.scope else ""
+    passes = f"; {', '.join(node.passes)}" if node.passes else ""
+    return f"{place}{node.subject}{within}{passes}"
+
+
+def _value_names(graph: Graph) -> dict[str, str]:
+    """What each node's value is called in the file: its own name, or that of the output it is."""
+    names = {node.name: node.name for node in graph}
+    for output, source in graph.outputs.items():
+        if output == source or names[source] != source or source in graph.outputs:
+            continue
+        if output in names:
+            layout = graph.node(output).layout
+            names[output] = graph.unused(f"{output}/{str(layout).replace(' ', '_')}")
+        names[source] = output
+    return names
+
+

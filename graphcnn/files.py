@@ -1,0 +1,56 @@
+"""Files that appear whole or not at all.
+
+A file is written in a directory beside its target, under its own name, and renamed into place when
+it is complete: a failure, a full disk or an interrupt leaves what was there before.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import ExportError
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """Yield a path to write to; what is there at the end takes the target's place.
+
+    Files written beside it under other names are moved beside the target too, first.
+
+    Raises:
+        ExportError: The directory is missing or cannot be written, or the disk is full.
+    """
+    folder = target.parent
+    if target.is_dir():
+        raise ExportError(f"{target} is a directory", hint="name a file in it")
+    if not folder.is_dir():
+        raise ExportError(f"{folder} is not a directory", hint=f"mkdir -p {folder}")
+    scratch = None
+    try:
+        scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=folder))
+        yield scratch / target.name
+        _publish(scratch, target)
+    except OSError as error:
+        raise ExportError(f"{target} cannot be written: {error.strerror or error}") from error
+    finally:
+        if scratch:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _publish(scratch: Path, target: Path) -> None:
+    mode = 0o666 & ~_umask()
+    beside = sorted(path for path in scratch.iterdir() if path.name != target.name)
+    for path in [*beside, scratch / target.name]:
+        path.chmod(mode)
+        os.replace(path, target.parent / path.name)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

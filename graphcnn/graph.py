@@ -1,0 +1,384 @@
+"""The intermediate representation: a network as a networkx graph of typed, named values.
+
+One node is one value, and a node's name is its value's name. Every node is inferred when it is
+added, so a graph that exists is well formed, and an error is raised where the fault is. The graph
+changes only through `add`, `replace`, `redirect` and `erase`, which keep it so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import networkx
+
+from .errors import GraphCNNError, GraphError, OptionError, ShapeError, SourceLocation
+from .ops import Input, Op, WeightSpec
+from .types import LAST, Dim, DType, Layout, TensorType
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One value and the operator that makes it.
+
+    Attributes:
+        name: The value's name, unique in its graph.
+        op: The operator with its fields.
+        inputs: The names of the values it takes, in order; one may occur twice.
+        weights: The names of its weights, by role. Nodes may share a weight.
+        location: Where the model file says so.
+        layout: How the value lies in memory, once the layout pass has run.
+        passes: The passes that made or changed the node.
+    """
+
+    name: str
+    op: Op
+    inputs: tuple[str, ...] = ()
+    weights: Mapping[str, str] = field(default_factory=dict)
+    location: SourceLocation | None = None
+    layout: Layout = LAST
+    passes: tuple[str, ...] = ()
+
+    @property
+    def subject(self) -> str:
+        """How messages call the node."""
+        return f"{self.name} ({self.op.title})"
+
+
+class Graph:
+    """A network.
+
+    Args:
+        name: What the network is called.
+        batch: The number of samples in a batch; None is any number.
+
+    Attributes:
+        name: What the network is called.
+        batch: The number of samples in a batch; None is any number.
+        outputs: The graph's results: the name the caller knows, and the node that holds it.
+        digest: The SHA-256 of the model file, where there is one.
+    """
+
+    def __init__(self, name: str = "model", batch: int | None = None) -> None:
+        self.name = name
+        self.batch = batch
+        self.outputs: dict[str, str] = {}
+        self.digest: str | None = None
+        self._nx = networkx.MultiDiGraph()
+        self._specs: dict[str, WeightSpec] = {}
+        self._owners: dict[str, int] = {}
+        self._stems: dict[str, int] = {}
+        self._counter = 0
+        self._order: tuple[Node, ...] | None = None
+
+    @property
+    def nx(self) -> networkx.MultiDiGraph[str]:
+        """A view of the networkx graph, on which all of networkx's algorithms work.
+
+        Nodes carry ``node`` (a `Node`) and ``type`` (a `TensorType`), edges ``operand``, the index
+        of the input.
+        """
+        return networkx.graphviews.generic_graph_view(self._nx)
+
+    def __len__(self) -> int:
+        return len(self._nx)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._nx
+
+    def __iter__(self) -> Iterator[Node]:
+        """The nodes, each after its inputs, in the order they were written where that allows."""
+        if self._order is None:
+            sequence = self._nx.nodes(data="sequence")
+            order = networkx.lexicographical_topological_sort(self._nx, key=dict(sequence).get)
+            try:
+                self._order = tuple(self._nx.nodes[name]["node"] for name in order)
+            except networkx.NetworkXUnfeasible:
+                cycle = [source for source, _, _ in networkx.find_cycle(self._nx)]
+                raise GraphError(f"there is a cycle: {' -> '.join([*cycle, cycle[0]])}") from None
+        return iter(self._order)
+
+    def node(self, name: str) -> Node:
+        """The node of this name.
+
+        Raises:
+            GraphError: There is none.
+        """
+        try:
+            return self._nx.nodes[name]["node"]  # type: ignore[no-any-return]
+        except KeyError:
+            raise GraphError(f"there is no node named {name!r}") from None
+
+    def type(self, name: str) -> TensorType:
+        """The type of a value."""
+        self.node(name)
+        return self._nx.nodes[name]["type"]  # type: ignore[no-any-return]
+
+    def input_types(self, node: Node) -> tuple[TensorType, ...]:
+        """The types of a node's inputs, in order."""
+        return tuple(self.type(name) for name in node.inputs)
+
+    def users(self, name: str) -> list[Node]:
+        """The nodes that take a value, each once, in the order they were written."""
+        users = sorted(self._nx.successors(name), key=lambda n: self._nx.nodes[n]["sequence"])
+        return [self.node(user) for user in users]
+
+    @property
+    def inputs(self) -> list[Node]:
+        """The nodes that the caller provides."""
+        return [node for node in self if isinstance(node.op, Input)]
+
+    @property
+    def weights(self) -> dict[str, WeightSpec]:
+        """What the graph asks of each weight, by name, in the order of the nodes."""
+        return {
+            name: self._specs[name] for node in self for name in node.weights.values()
+        }
+
+    def weight(self, name: str) -> WeightSpec:
+        """What the graph asks of one weight."""
+        return self._specs[name]
+
+    def input(
+        self,
+        name: str,
+        sizes: Sequence[Dim],
+        dtype: DType = DType.float32,
+        location: SourceLocation | None = None,
+    ) -> str:
+        """Declare an input and return its name.
+
+        Args:
+            name: Its name.
+            sizes: The sizes of one sample, channels last.
+            dtype: Its element type.
+            location: Where it was written.
+        """
+        return self.add(Input(shape=tuple(sizes), dtype=dtype), name=name, location=location)
+
+    def add(
+        self,
+        op: Op,
+        inputs: Sequence[str] | str = (),
+        *,
+        name: str | None = None,
+        weights: Mapping[str, str] | None = None,
+        location: SourceLocation | None = None,
+        layout: Layout = LAST,
+        passes: tuple[str, ...] = (),
+        after: str | None = None,
+    ) -> str:
+        """Add a node, infer its type, and return its name.
+
+        Args:
+            op: The operator.
+            inputs: The names of its inputs, in order.
+            name: Its name; made from the operator's when not given.
+            weights: Names of weights by role, to share another node's; ``NAME/ROLE`` otherwise.
+            location: Where it was written.
+            layout: How its value lies in memory.
+            passes: The passes that made it.
+            after: The node to follow in the order; the last one when not given.
+
+        Raises:
+            GraphError: The name is taken, or an input does not exist.
+            ShapeError: The inputs do not fit the operator.
+        """
+        inputs = (inputs,) if isinstance(inputs, str) else tuple(inputs)
+        name = name or self.unused(snake_case(op.title))
+        node = Node(name, op, inputs, weights or {}, location, layout, passes)
+        if name in self:
+            first = self.node(name).location
+            raise self._explained(
+                GraphError(f"the name {name!r} is taken", hint=f"by {first}" if first else None),
+                node,
+            )
+        self._enter(node, self._sequence(after))
+        return name
+
+    def unused(self, stem: str) -> str:
+        """The stem itself, or with the first number that makes it a new name."""
+        if stem not in self:
+            return stem
+        count = self._stems.get(stem, 1)
+        while f"{stem}_{count}" in self:
+            count += 1
+        self._stems[stem] = count
+        return f"{stem}_{count}"
+
+    def replace(self, name: str, **changes: Any) -> None:
+        """Change a node's op, inputs, weights, layout or passes; its type must stay the same.
+
+        Raises:
+            GraphError: The type would change.
+            ShapeError: The inputs do not fit the operator.
+        """
+        old, data = self.node(name), self._nx.nodes[name]
+        new = replace(old, **changes)
+        if changes.keys() <= {"layout", "passes"}:
+            data["node"] = new
+            self._order = None
+            return
+        before, sequence = data["type"], data["sequence"]
+        inferred = self._infer(new)
+        if inferred[0] != before:
+            raise self._explained(
+                GraphError(f"this change would turn {before} into {inferred[0]}"), new
+            )
+        self._release(old)
+        self._nx.remove_edges_from([*self._nx.in_edges(name, keys=True)])
+        self._enter(new, sequence, inferred)
+
+    def redirect(self, old: str, new: str) -> None:
+        """Make every user of one value, and every output that holds it, take another instead.
+
+        Raises:
+            GraphError: The types differ, or the new value depends on the old one's users.
+        """
+        if self.type(old) != self.type(new):
+            raise GraphError(f"{old} is {self.type(old)}, and {new} is {self.type(new)}")
+        for user in self.users(old):
+            if user.name != new:
+                inputs = tuple(new if source == old else source for source in user.inputs)
+                self.replace(user.name, inputs=inputs)
+        self.outputs = {k: new if v == old else v for k, v in self.outputs.items()}
+
+    def erase(self, name: str) -> None:
+        """Remove a node that nothing uses.
+
+        Raises:
+            GraphError: A node or an output uses it.
+        """
+        users = [user.name for user in self.users(name)]
+        users += [f"output {k}" for k, v in self.outputs.items() if v == name]
+        if users:
+            raise GraphError(f"{name} is used by {', '.join(users)}")
+        self._release(self.node(name))
+        self._nx.remove_node(name)
+        self._order = None
+
+    def clone(self) -> Graph:
+        """A graph of the same nodes that changes on its own."""
+        twin = Graph(self.name, self.batch)
+        twin.outputs, twin.digest = dict(self.outputs), self.digest
+        twin._nx, twin._specs = self._nx.copy(), dict(self._specs)
+        twin._owners, twin._counter = dict(self._owners), self._counter
+        return twin
+
+    def verify(self) -> None:
+        """Infer everything again and compare.
+
+        Raises:
+            GraphError: A value's type is not what its operator makes of its inputs, a node refers
+                to what does not exist, or an output does.
+        """
+        if not self.outputs:
+            raise GraphError("the graph has no outputs")
+        for name, source in self.outputs.items():
+            if source not in self:
+                raise GraphError(f"output {name!r} names a node that does not exist: {source}")
+        for node in self:
+            found, recorded = self._infer(node)[0], self.type(node.name)
+            if found != recorded:
+                error = GraphError(f"recorded as {recorded}, inferred as {found}")
+                raise self._explained(error, node)
+
+    def _sequence(self, after: str | None) -> tuple[int, int]:
+        """The key that orders a new node among those that could come next."""
+        self._counter += 1
+        if after is None:
+            return self._counter, 0
+        return self._nx.nodes[after]["sequence"][0], self._counter
+
+    def _infer(self, node: Node) -> tuple[TensorType, dict[str, WeightSpec]]:
+        """The type and the weights of a node, with any error explained."""
+        for source in node.inputs:
+            if source not in self:
+                raise self._explained(GraphError(f"its input {source!r} does not exist"), node)
+        types = self.input_types(node)
+        try:
+            check_arity(node.op, len(types))
+            return node.op.infer(*types), node.op.weights(*types)
+        except GraphCNNError as error:
+            raise self._explained(error, node) from None
+
+    def _enter(
+        self,
+        node: Node,
+        sequence: tuple[int, int],
+        inferred: tuple[TensorType, dict[str, WeightSpec]] | None = None,
+    ) -> None:
+        type_, specs = inferred or self._infer(node)
+        weights = {role: node.weights.get(role, f"{node.name}/{role}") for role in specs}
+        for role, weight in weights.items():
+            known = self._specs.get(weight)
+            if known and (known.shape, known.dtype) != (specs[role].shape, specs[role].dtype):
+                error = GraphError(
+                    f"its {role} would share {weight}, which has shape {list(known.shape)}, "
+                    f"but needs {list(specs[role].shape)}"
+                )
+                raise self._explained(error, node)
+        for role, weight in weights.items():
+            self._specs.setdefault(weight, specs[role])
+            self._owners[weight] = self._owners.get(weight, 0) + 1
+        entered = replace(node, weights=weights)
+        self._nx.add_node(node.name, node=entered, type=type_, sequence=sequence)
+        for operand, source in enumerate(node.inputs):
+            self._nx.add_edge(source, node.name, operand=operand)
+        self._order = None
+
+    def _release(self, node: Node) -> None:
+        for weight in node.weights.values():
+            self._owners[weight] -= 1
+            if not self._owners[weight]:
+                del self._owners[weight], self._specs[weight]
+
+    def _explained(self, error: GraphCNNError, node: Node) -> GraphCNNError:
+        """The same kind of error with the node's place and its inputs."""
+        known = [name for name in node.inputs if name in self]
+        rows = [("inputs" if i == 0 else "", self._described(n)) for i, n in enumerate(known)]
+        kind = ShapeError if isinstance(error, OptionError) else type(error)
+        return kind(
+            error.message,
+            hint=error.hint,
+            location=node.location,
+            subject=node.subject,
+            context=rows,
+        )
+
+    def _described(self, name: str) -> str:
+        where = self.node(name).location
+        place = f"  ({where.file}:{where.line})" if where else ""
+        return f"{name}: {self.type(name)}{place}"
+
+    def __str__(self) -> str:
+        from .text import print_graph
+
+        return print_graph(self)
+
+
+def check_arity(op: Op, count: int) -> None:
+    """Refuse a number of inputs that the operator does not take.
+
+    Raises:
+        GraphError: With what it takes.
+    """
+    fewest, most = op.arity
+    if fewest <= count and (most is None or count <= most):
+        return
+    if most is None:
+        expected = f"{fewest} inputs or more"
+    else:
+        expected = f"{fewest} input{'s' * (fewest != 1)}" if fewest == most else f"{fewest}-{most}"
+    hint = "inputs: [a, b] names them" if fewest > 1 else None
+    raise GraphError(f"takes {expected}, found {count}", hint=hint)
+
+
+def snake_case(title: str) -> str:
+    """``MaxPooling2D`` as Keras names such a layer: ``max_pooling2d``."""
+    import re
+
+    words = re.sub(r"(?<=.)(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])", "_", title)
+    return words.lower()
+

@@ -1,0 +1,417 @@
+"""Activation functions, as layers and as the ``activation:`` of other layers.
+
+Definitions and defaults are `keras.activations`'s. Those that few edge runtimes know (hard swish,
+mish, gelu) are written in pieces, in the forms that onnxruntime fuses.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, dataclass_transform
+
+from msgspec import Meta
+
+from ..errors import OptionError, did_you_mean
+from ..initializers import Initializer, Zeros
+from ..options import build, shorten
+from ..types import Layout, TensorType, sample_axis
+from .op import OPS, Cost, FollowOp, Lowering, Op, Reach, WeightSpec, register
+
+NonNegative = Annotated[float, Meta(ge=0)]
+
+
+class ActivationFunction(FollowOp):
+    """A function of every element, or (softmax) of every vector along an axis.
+
+    Attributes:
+        steps: Operations an element, as `Cost` counts them.
+    """
+
+    steps: ClassVar[int] = 1
+    reordering: ClassVar[Literal["absorbs", "passes", "refuses"]] = "passes"
+
+    @abstractmethod
+    def apply(self, ctx: Lowering, x: str) -> str:
+        """Emit the function of the value `x`, which has the type and layout of the result."""
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        """The input's own type."""
+        return inputs[0]
+
+    def cost(self, inputs: tuple[TensorType, ...], output: TensorType) -> Cost:
+        """A few operations an element."""
+        return Cost(other=self.steps * output.elements)
+
+    def reach(self, *inputs: TensorType) -> tuple[Reach, ...] | None:
+        """Its own position."""
+        return (Reach(),) * len(inputs[0].spatial)
+
+    def lower(self, ctx: Lowering) -> str:
+        """The function of the input."""
+        return self.apply(ctx, ctx.operands[0])
+
+    @classmethod
+    def decode(cls, value: Any) -> ActivationFunction:
+        """Read ``relu`` or ``{relu: {max_value: 6}}``."""
+        name, options = value, {}
+        if isinstance(value, Mapping) and len(value) == 1:
+            ((name, options),) = value.items()
+        if not isinstance(name, str) or not isinstance(options, Mapping):
+            raise OptionError(
+                f"expected a name or a mapping of one name, found {shorten(value)}",
+                hint="for example: relu, or {relu: {max_value: 6}}",
+            )
+        if name not in FUNCTIONS:
+            raise OptionError(f"unknown activation {name!r}", hint=did_you_mean(name, FUNCTIONS))
+        kind, preset = FUNCTIONS[name]
+        return build(kind, {**preset, **options})
+
+
+FUNCTIONS: dict[str, tuple[type[ActivationFunction], dict[str, Any]]] = {}
+"""Every activation by its name, with the options that the name stands for."""
+
+F = TypeVar("F", bound=type[ActivationFunction])
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def function(*names: str, **preset: Any) -> Any:
+    """Class decorator: make a function known by these names as an ``activation:``."""
+
+    def enter(cls: F) -> F:
+        made = cls if cls in OPS.values() else dataclass(frozen=True, kw_only=True)(cls)
+        FUNCTIONS.update({name: (made, preset) for name in names})
+        return made
+
+    return enter
+
+
+def activated(activation: ActivationFunction | None, ctx: Lowering, x: str) -> str:
+    """Emit a layer's own activation, if it has one."""
+    return activation.apply(ctx, x) if activation else x
+
+
+def activation_cost(activation: ActivationFunction | None, output: TensorType) -> Cost:
+    """The cost of a layer's own activation, if it has one."""
+    return activation.cost((output,), output) if activation else Cost()
+
+
+def activation_weights(
+    activation: ActivationFunction | None, output: TensorType
+) -> dict[str, WeightSpec]:
+    """The weights of a layer's own activation, if it has one with weights."""
+    return activation.weights(output) if activation else {}
+
+
+@register
+class Activation(Op):
+    """Any activation as a layer. Source: keras.layers.Activation."""
+
+    activation: ActivationFunction
+    reordering: ClassVar[Literal["absorbs", "passes", "refuses"]] = "passes"
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        """The input's own type."""
+        return self.activation.infer(*inputs)
+
+    def weights(self, *inputs: TensorType) -> dict[str, WeightSpec]:
+        """Those of the function."""
+        return self.activation.weights(*inputs)
+
+    def cost(self, inputs: tuple[TensorType, ...], output: TensorType) -> Cost:
+        """That of the function."""
+        return self.activation.cost(inputs, output)
+
+    def reach(self, *inputs: TensorType) -> tuple[Reach, ...] | None:
+        """That of the function."""
+        return self.activation.reach(*inputs)
+
+    def place(
+        self,
+        inputs: tuple[TensorType, ...],
+        layouts: tuple[Layout, ...],
+        output: TensorType,
+        absorbed: bool,
+    ) -> tuple[tuple[Layout, ...], Layout]:
+        return self.activation.place(inputs, layouts, output, absorbed)
+
+    def lower(self, ctx: Lowering) -> str:
+        """The function of the input."""
+        return self.activation.lower(ctx)
+
+
+@function("relu6", max_value=6.0)
+@function("relu")
+@register
+class ReLU(ActivationFunction):
+    """``max(x, 0)``, with an upper bound, a slope and a threshold. Source: keras.layers.ReLU.
+
+    It is `max_value` from there up, ``negative_slope * (x - threshold)`` below `threshold`, and x
+    between.
+    """
+
+    max_value: NonNegative | None = None
+    negative_slope: NonNegative = 0.0
+    threshold: NonNegative = 0.0
+
+    def apply(self, ctx: Lowering, x: str) -> str:
+        if self.threshold:
+            return self._with_threshold(ctx, x)
+        if self.negative_slope:
+            leaky = ctx.emit("LeakyRelu", [x], alpha=self.negative_slope)
+            return self._capped(ctx, leaky)
+        if self.max_value is None:
+            return ctx.emit("Relu", [x])
+        return ctx.emit("Clip", [x, ctx.constant(0.0), ctx.constant(self.max_value)])
+
+    def _with_threshold(self, ctx: Lowering, x: str) -> str:
+        positive = self._capped(ctx, ctx.emit("ThresholdedRelu", [x], alpha=self.threshold))
+        if not self.negative_slope:
+            return positive
+        below = ctx.emit("Relu", [ctx.emit("Sub", [ctx.constant(self.threshold), x])])
+        return ctx.emit(
+            "Sub", [positive, ctx.emit("Mul", [below, ctx.constant(self.negative_slope)])]
+        )
+
+    def _capped(self, ctx: Lowering, x: str) -> str:
+        if self.max_value is None:
+            return x
+        return ctx.emit("Min", [x, ctx.constant(self.max_value)])
+
+
+@function("leaky_relu", negative_slope=0.2)
+@register
+class LeakyReLU(ActivationFunction):
+    """``negative_slope * x`` below zero. Source: keras.layers.LeakyReLU."""
+
+    negative_slope: NonNegative = 0.3
+
+    def apply(self, ctx: Lowering, x: str) -> str:
+        return ctx.emit("LeakyRelu", [x], alpha=self.negative_slope)
+
+
+@function("prelu")
+@register
+class PReLU(ActivationFunction):
+    """``alpha * x`` below zero, with alpha learned. Source: keras.layers.PReLU.
+
+    There is one alpha an element, or one for all along `shared_axes` (the batch is axis 0).
+    """
+
+    alpha_initializer: Initializer = Zeros()
+    shared_axes: tuple[int, ...] | None = None
+    steps: ClassVar[int] = 2
+
+    def weights(self, *inputs: TensorType) -> dict[str, WeightSpec]:
+        (x,) = inputs
+        shared = {sample_axis(axis, x.rank) for axis in self.shared_axes or ()}
+        shape = tuple(1 if i in shared else size for i, size in enumerate(x.sizes))
+        return {"alpha": WeightSpec(shape, self.alpha_initializer)}
+
+    def apply(self, ctx: Lowering, x: str) -> str:
+        return ctx.emit("PRelu", [x, ctx.broadcast("alpha")])
+
+
+@function("elu")
+@register
+class ELU(ActivationFunction):
+    """``alpha * (exp(x) - 1)`` below zero. Source: keras.layers.ELU."""
+
+    alpha: float = 1.0
+    steps: ClassVar[int] = 3
+
+    def apply(self, ctx: Lowering, x: str) -> str:
+        return ctx.emit("Elu", [x], alpha=self.alpha)
+
+
+class AxisFunction(ActivationFunction):
+    """A function of the vectors along one axis, the channels unless told otherwise."""
+
+    axis: int = -1
+    onnx: ClassVar[str]
+    steps: ClassVar[int] = 5
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        sample_axis(self.axis, inputs[0].rank)
+        return inputs[0]
+
+    def apply(self, ctx: Lowering, x: str) -> str:
+        index = sample_axis(self.axis, ctx.output.rank)
+        return ctx.emit(self.onnx, [x], axis=ctx.layout.axis(index, ctx.output))
+
+
+@function("softmax")
+@register
+class Softmax(AxisFunction):
+    """``exp(x) / sum(exp(x))`` along an axis. Source: keras.layers.Softmax."""
+
+    axis: int = -1
+    onnx: ClassVar[str] = "Softmax"
+
+
+@function("log_softmax")
+class LogSoftmax(AxisFunction):
+    """The logarithm of softmax."""
+
+    axis: int = -1
+    onnx: ClassVar[str] = "LogSoftmax"
+
+
+@function("linear")
+class Linear(ActivationFunction):
+    """The input itself."""
+
+    steps: ClassVar[int] = 0
+
+    def apply(self, ctx: Lowering, x: str) -> str:
+        return x
+
+
+class UnaryFunction(ActivationFunction):
+    """A function that is one ONNX operator without attributes."""
+
+    onnx: ClassVar[str]
+
+    def apply(self, ctx: Lowering, x: str) -> str:
+        return ctx.emit(self.onnx, [x])
+
+
+@function("selu")
+class SELU(UnaryFunction):
+    """Self-normalizing ELU. Source: Klambauer et al. 2017."""
+
+    onnx: ClassVar[str] = "Selu"
+    steps: ClassVar[int] = 4
+
+
+@function("sigmoid")
+class Sigmoid(UnaryFunction):
+    """``1 / (1 + exp(-x))``."""
+
+    onnx: ClassVar[str] = "Sigmoid"
+    steps: ClassVar[int] = 4
+
+
+@function("tanh")
+class Tanh(UnaryFunction):
+    """The hyperbolic tangent."""
+
+    onnx: ClassVar[str] = "Tanh"
+    steps: ClassVar[int] = 4
+
+
+@function("softplus")
+class Softplus(UnaryFunction):
+    """``log(1 + exp(x))``."""
+
+    onnx: ClassVar[str] = "Softplus"
+    steps: ClassVar[int] = 3
+
+
+@function("softsign")
+class Softsign(UnaryFunction):
+    """``x / (1 + abs(x))``."""
+
+    onnx: ClassVar[str] = "Softsign"
+    steps: ClassVar[int] = 3
+
+
+@function("exponential")
+class Exponential(UnaryFunction):
+    """``exp(x)``."""
+
+    onnx: ClassVar[str] = "Exp"
+
+
+@function("hard_sigmoid")
+class HardSigmoid(ActivationFunction):
+    """``relu6(x + 3) / 6``."""
+
+    steps: ClassVar[int] = 4
+
+    def apply(self, ctx: Lowering, x: str) -> str:
+        return ctx.emit("HardSigmoid", [x], alpha=1 / 6, beta=0.5)
+
+
+@function("silu", "swish")
+class SiLU(ActivationFunction):
+    """``x * sigmoid(x)``. Source: Ramachandran et al. 2017."""
+
+    steps: ClassVar[int] = 5
+
+    def apply(self, ctx: Lowering, x: str) -> str:
+        return ctx.emit("Mul", [x, ctx.emit("Sigmoid", [x])])
+
+
+@function("hard_silu", "hard_swish")
+class HardSiLU(ActivationFunction):
+    """``x * hard_sigmoid(x)``. Source: Howard et al. 2019."""
+
+    steps: ClassVar[int] = 5
+
+    def apply(self, ctx: Lowering, x: str) -> str:
+        return ctx.emit("Mul", [x, HardSigmoid().apply(ctx, x)])
+
+
+@function("mish")
+class Mish(ActivationFunction):
+    """``x * tanh(softplus(x))``. Source: Misra 2019."""
+
+    steps: ClassVar[int] = 8
+
+    def apply(self, ctx: Lowering, x: str) -> str:
+        return ctx.emit("Mul", [x, ctx.emit("Tanh", [ctx.emit("Softplus", [x])])])
+
+
+@function("gelu")
+class GELU(ActivationFunction):
+    """``x * P(X <= x)`` for a standard normal X, exactly or by tanh. Source: Hendrycks 2016."""
+
+    approximate: bool = False
+    steps: ClassVar[int] = 8
+
+    def apply(self, ctx: Lowering, x: str) -> str:
+        inner = self._tanh(ctx, x) if self.approximate else self._erf(ctx, x)
+        product = ctx.emit("Mul", [x, ctx.emit("Add", [inner, ctx.constant(1.0)])])
+        return ctx.emit("Mul", [product, ctx.constant(0.5)])
+
+    def _erf(self, ctx: Lowering, x: str) -> str:
+        return ctx.emit("Erf", [ctx.emit("Div", [x, ctx.constant(math.sqrt(2))])])
+
+    def _tanh(self, ctx: Lowering, x: str) -> str:
+        cube = ctx.emit("Mul", [ctx.emit("Mul", [x, x]), x])
+        sum_ = ctx.emit("Add", [x, ctx.emit("Mul", [cube, ctx.constant(0.044715)])])
+        return ctx.emit("Tanh", [ctx.emit("Mul", [sum_, ctx.constant(math.sqrt(2 / math.pi))])])
+
+
+@function("celu")
+class CELU(ActivationFunction):
+    """``alpha * (exp(x / alpha) - 1)`` below zero. Source: Barron 2017."""
+
+    alpha: Annotated[float, Meta(gt=0)] = 1.0
+    steps: ClassVar[int] = 4
+
+    def apply(self, ctx: Lowering, x: str) -> str:
+        return ctx.emit("Celu", [x], alpha=self.alpha)
+
+
+@function("log_sigmoid")
+class LogSigmoid(ActivationFunction):
+    """``-softplus(-x)``."""
+
+    steps: ClassVar[int] = 5
+
+    def apply(self, ctx: Lowering, x: str) -> str:
+        return ctx.emit("Neg", [ctx.emit("Softplus", [ctx.emit("Neg", [x])])])
+
+
+@function("hard_tanh")
+class HardTanh(ActivationFunction):
+    """x, cut to -1 and 1."""
+
+    steps: ClassVar[int] = 2
+
+    def apply(self, ctx: Lowering, x: str) -> str:
+        return ctx.emit("Clip", [x, ctx.constant(-1.0), ctx.constant(1.0)])

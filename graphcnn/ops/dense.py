@@ -1,0 +1,85 @@
+"""Fully connected layers.
+
+A value that was flattened from channels first reaches `Dense` in that order: the kernel's rows are
+put in the same order instead of moving the data.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from ..errors import ShapeError
+from ..initializers import GlorotUniform, Initializer, Zeros
+from ..types import FIRST, LAST, Layout, TensorType
+from .activations import ActivationFunction, activated, activation_cost, activation_weights
+from .arrange import ChannelsFirstRows, Permuted
+from .op import Cost, Lowering, Op, Reach, Size, WeightSpec, known_channels, register
+
+
+@register
+class Dense(Op):
+    """A matrix product with the last axis, kernel (in, units). Source: keras.layers.Dense."""
+
+    reordering: ClassVar[Literal["absorbs", "passes", "refuses"]] = "absorbs"
+    units: Size
+    activation: ActivationFunction | None = None
+    use_bias: bool = True
+    kernel_initializer: Initializer = GlorotUniform()
+    bias_initializer: Initializer = Zeros()
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        if not x.sizes:
+            raise ShapeError("expected an input with a last axis, found one number a sample")
+        known_channels(x)
+        return x.with_sizes((*x.spatial, self.units))
+
+    def weights(self, *inputs: TensorType) -> dict[str, WeightSpec]:
+        (x,) = inputs
+        kernel = WeightSpec((known_channels(x), self.units), self.kernel_initializer)
+        bias = WeightSpec((self.units,), self.bias_initializer)
+        return {
+            "kernel": kernel,
+            **({"bias": bias} if self.use_bias else {}),
+            **activation_weights(self.activation, self.infer(x)),
+        }
+
+    def cost(self, inputs: tuple[TensorType, ...], output: TensorType) -> Cost:
+        bias = Cost(other=output.elements if self.use_bias else 0)
+        product = Cost(macs=known_channels(inputs[0]) * output.elements)
+        return product + bias + activation_cost(self.activation, output)
+
+    def reach(self, *inputs: TensorType) -> tuple[Reach, ...] | None:
+        return (Reach(),) * len(inputs[0].spatial) or None
+
+    def place(
+        self,
+        inputs: tuple[TensorType, ...],
+        layouts: tuple[Layout, ...],
+        output: TensorType,
+        absorbed: bool,
+    ) -> tuple[tuple[Layout, ...], Layout]:
+        if output.rank > 2:
+            return (FIRST,), FIRST
+        return layouts, LAST
+
+    def lower(self, ctx: Lowering) -> str:
+        (x,) = ctx.inputs
+        y = self._gemm(ctx) if x.rank == 2 else self._pointwise(ctx, x)
+        return activated(self.activation, ctx, y)
+
+    def _gemm(self, ctx: Lowering) -> str:
+        (x,) = ctx.inputs
+        view = ChannelsFirstRows(ctx.layouts[0].segments, transposed=True)
+        kernel = ctx.weight("kernel", view, (self.units, known_channels(x)))
+        bias = [ctx.weight("bias")] if self.use_bias else []
+        return ctx.emit("Gemm", [ctx.operands[0], kernel, *bias], transB=1)
+
+    def _pointwise(self, ctx: Lowering, x: TensorType) -> str:
+        """Over spatial axes a dense layer is a convolution with a kernel of one position."""
+        axes = len(x.spatial)
+        split = (*(1,) * axes, known_channels(x), self.units)
+        view = Permuted((axes + 1, axes, *range(axes)), split)
+        kernel = ctx.weight("kernel", view, (self.units, known_channels(x), *(1,) * axes))
+        bias = [ctx.weight("bias")] if self.use_bias else []
+        return ctx.emit("Conv", [ctx.operands[0], kernel, *bias], kernel_shape=[1] * axes)

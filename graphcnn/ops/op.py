@@ -1,0 +1,328 @@
+"""What an operator is: one class with its fields, shape rule, weights, costs, layout and lowering.
+
+An operator declares everything in one place. `@register` makes it a word of the model file; a class
+that lacks a rule cannot be registered. Values are channels last and semantics are Keras's.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, TypeVar, dataclass_transform
+
+from msgspec import Meta
+
+from ..errors import ErrorGroup, GraphCNNError, OptionError, ShapeError
+from ..initializers import Initializer
+from ..options import Options
+from ..types import FIRST, LAST, MAX_ELEMENTS, Dim, DType, Layout, TensorType, product
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+Size = Annotated[int, Meta(gt=0, lt=2**31)]
+"""A positive size."""
+
+Sizes = Size | tuple[Size, ...]
+"""One size for every spatial axis, or a list of one each."""
+
+
+@dataclass(frozen=True, slots=True)
+class WeightSpec:
+    """What a layer asks of one of its weights.
+
+    Attributes:
+        shape: As Keras shapes it, such as (kernel height, kernel width, in, filters).
+        initializer: Where its first values come from.
+        trainable: Whether training changes it by gradient.
+        dtype: The element type.
+    """
+
+    shape: tuple[int, ...]
+    initializer: Initializer
+    trainable: bool = True
+    dtype: DType = DType.float32
+
+    def __post_init__(self) -> None:
+        if any(not isinstance(size, int) for size in self.shape):
+            raise ShapeError(
+                f"a weight of {list(self.shape)} needs sizes that are known",
+                hint="give the sizes of the input as numbers",
+            )
+        if self.elements > MAX_ELEMENTS:
+            raise ShapeError(
+                f"a weight of {list(self.shape)} has {self.elements:,} elements, "
+                f"more than the {MAX_ELEMENTS:,} that graphcnn accepts"
+            )
+
+    @property
+    def elements(self) -> int:
+        """The number of elements."""
+        return product(self.shape)
+
+    @property
+    def bytes(self) -> int:
+        """The number of bytes."""
+        return self.elements * self.dtype.itemsize
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """The arithmetic of one layer on one sample, at inference.
+
+    Attributes:
+        macs: Multiply-accumulates of convolutions and matrix products.
+        other: Every other operation: bias additions, comparisons, divisions, function calls.
+    """
+
+    macs: Dim = 0
+    other: Dim = 0
+
+    @property
+    def flops(self) -> Dim:
+        """A multiply-accumulate is two floating-point operations; the others are one each."""
+        return 2 * self.macs + self.other
+
+    def __add__(self, more: Cost) -> Cost:
+        return Cost(self.macs + more.macs, self.other + more.other)
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Which input positions an output position depends on, along one spatial axis.
+
+    Output position ``p`` depends on input positions ``scale * p + low`` to ``scale * p + high``.
+    """
+
+    scale: Fraction = Fraction(1)
+    low: Fraction = Fraction(0)
+    high: Fraction = Fraction(0)
+
+
+class Lowering(Protocol):
+    """What an operator is given to lower itself to ONNX.
+
+    Attributes:
+        operands: The names of the ONNX values that hold the inputs.
+        inputs: Their types.
+        output: The type of the result.
+        layouts: How the inputs lie in memory.
+        layout: How the result must lie in memory.
+        opset: The version of ONNX's operators to write.
+    """
+
+    @property
+    def operands(self) -> tuple[str, ...]: ...
+    @property
+    def inputs(self) -> tuple[TensorType, ...]: ...
+    @property
+    def output(self) -> TensorType: ...
+    @property
+    def layouts(self) -> tuple[Layout, ...]: ...
+    @property
+    def layout(self) -> Layout: ...
+    @property
+    def opset(self) -> int: ...
+
+    def emit(self, op_type: str, operands: Sequence[str], **attributes: Any) -> str:
+        """Add one ONNX node and return the name of its value."""
+        ...
+
+    def weight(
+        self, role: str, view: Callable[[Array], Array] | None = None, dims: Sequence[int] = ()
+    ) -> str:
+        """Add a weight of this layer as an initializer, and return its name.
+
+        Args:
+            role: The weight's key in `Op.weights`.
+            view: Rearranges the array without a copy where it can; hashable, so that layers which
+                share a weight in the same arrangement share the initializer too.
+            dims: The shape to declare, where it differs from the weight's own.
+        """
+        ...
+
+    def broadcast(self, role: str, function: Callable[[Array], Array] | None = None) -> str:
+        """Add a weight that broadcasts against the result, in the result's layout.
+
+        Args:
+            role: The weight's key; it has one number a channel, or the rank of a sample.
+            function: Computes what to store from the weight, element by element; hashable.
+        """
+        ...
+
+    def constant(self, values: Any, dtype: DType = DType.float32) -> str:
+        """Add small fixed numbers as an initializer and return its name."""
+        ...
+
+    def channel_constant(self, values: Any) -> str:
+        """Add fixed numbers, one for each channel or one for all, in the result's layout."""
+        ...
+
+
+class Op(Options, ABC):
+    """The base of all operators.
+
+    Three rules are required: `infer`, `cost` and `lower`. The others have safe defaults.
+
+    Attributes:
+        arity: The fewest and the most inputs; None for no limit.
+        is_view: The result shares its input's memory, so it adds no activation bytes.
+        training_only: The operator passes its input through at inference.
+        reordering: What the operator does with a flattened value whose elements are in
+            channels-first order: ``absorbs`` it (by reordering a weight), ``passes`` it on, or
+            ``refuses`` it.
+    """
+
+    arity: ClassVar[tuple[int, int | None]] = (1, 1)
+    is_view: ClassVar[bool] = False
+    training_only: ClassVar[bool] = False
+    reordering: ClassVar[Literal["absorbs", "passes", "refuses"]] = "refuses"
+
+    @abstractmethod
+    def infer(self, *inputs: TensorType) -> TensorType:
+        """The type of the result.
+
+        Raises:
+            ShapeError: The inputs do not fit.
+        """
+
+    @abstractmethod
+    def cost(self, inputs: tuple[TensorType, ...], output: TensorType) -> Cost:
+        """The arithmetic on one sample."""
+
+    @abstractmethod
+    def lower(self, ctx: Lowering) -> str:
+        """Emit ONNX nodes, and return the name of the value that holds the result."""
+
+    def weights(self, *inputs: TensorType) -> dict[str, WeightSpec]:
+        """The weights by role, in Keras's order."""
+        return {}
+
+    def reach(self, *inputs: TensorType) -> tuple[Reach, ...] | None:
+        """What a result's position depends on, by spatial axis; None is the whole input."""
+        return None
+
+    def place(
+        self,
+        inputs: tuple[TensorType, ...],
+        layouts: tuple[Layout, ...],
+        output: TensorType,
+        absorbed: bool,
+    ) -> tuple[tuple[Layout, ...], Layout]:
+        """Choose layouts: those that the inputs must have, and that of the result.
+
+        Args:
+            inputs: The input types.
+            layouts: The layouts that the inputs have.
+            output: The result's type.
+            absorbed: Every user of the result can take it in flattened channels-first order.
+        """
+        return (LAST,) * len(inputs), LAST
+
+    @property
+    def title(self) -> str:
+        """The operator's name in the model file."""
+        return type(self).__name__
+
+
+OPS: dict[str, type[Op]] = {}
+"""Every operator that a model file can name."""
+
+O = TypeVar("O", bound=type[Op])  # noqa: E741
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def register(cls: O) -> O:
+    """Class decorator: make an operator a word of the model file.
+
+    Raises:
+        TypeError: A rule is missing, or the name is taken.
+    """
+    if cls.__abstractmethods__:
+        raise TypeError(f"{cls.__name__} lacks {', '.join(sorted(cls.__abstractmethods__))}")
+    if cls.__name__ in OPS:
+        raise TypeError(f"an operator named {cls.__name__} exists")
+    OPS[cls.__name__] = dataclass(frozen=True, kw_only=True)(cls)
+    return cls
+
+
+class SpatialOp(Op):
+    """An operator that works on channels first wherever there are spatial axes."""
+
+    def place(
+        self,
+        inputs: tuple[TensorType, ...],
+        layouts: tuple[Layout, ...],
+        output: TensorType,
+        absorbed: bool,
+    ) -> tuple[tuple[Layout, ...], Layout]:
+        wanted = tuple(FIRST if x.rank > 2 else LAST for x in inputs)
+        return wanted, FIRST if output.rank > 2 else LAST
+
+
+class FollowOp(Op):
+    """An operator that works in any layout, as long as all its inputs lie alike."""
+
+    def place(
+        self,
+        inputs: tuple[TensorType, ...],
+        layouts: tuple[Layout, ...],
+        output: TensorType,
+        absorbed: bool,
+    ) -> tuple[tuple[Layout, ...], Layout]:
+        layout = FIRST if FIRST in layouts else layouts[0]
+        return (layout,) * len(inputs), layout
+
+
+def per_axis(value: int | tuple[int, ...], rank: int) -> tuple[int, ...]:
+    """One number for each of `rank` axes."""
+    return (value,) * rank if isinstance(value, int) else value
+
+
+def check_axes(op: Options, rank: int, *names: str) -> None:
+    """Refuse lists whose length is not the number of spatial axes.
+
+    Raises:
+        OptionError: Naming the field.
+    """
+    errors: list[GraphCNNError] = []
+    for name in names:
+        value = getattr(op, name)
+        if isinstance(value, tuple) and len(value) != rank:
+            text = f"{name}: expected {rank} sizes or one for all, found {len(value)}"
+            errors.append(OptionError(text, path=(name,)))
+    if errors:
+        raise ErrorGroup(errors)
+
+
+def check_rank(x: TensorType, spatial: int) -> None:
+    """Refuse a value that does not have this many spatial axes.
+
+    Raises:
+        ShapeError: Naming the rank.
+    """
+    if len(x.spatial) == spatial:
+        return
+    names = {1: "steps", 2: "height, width", 3: "depth, height, width"}[spatial]
+    raise ShapeError(
+        f"expected an input of {spatial + 1} sizes ({names}, channels), "
+        f"found {len(x.sizes)}: {list(x.sizes)}",
+        hint=f"a layer for {len(x.spatial)} spatial axes, or a Reshape before it"
+        if 0 < len(x.spatial) < 4
+        else "a Reshape before it",
+    )
+
+
+def known_channels(x: TensorType) -> int:
+    """The number of channels, which must be a number since weights depend on it.
+
+    Raises:
+        ShapeError: The channels are symbolic.
+    """
+    if not isinstance(x.channels, int):
+        raise ShapeError(f"the number of channels must be known, found {x.channels}")
+    return x.channels

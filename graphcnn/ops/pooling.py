@@ -1,0 +1,226 @@
+"""Pooling over windows and over everything.
+
+`AveragePooling` never counts pads, as in Keras. Pads that differ before and after are written as a
+Pad, a plain average and a multiplication by :math:`k / c`, where :math:`c` of the window's
+:math:`k` taps lie inside the input: some runtimes refuse uneven pads on AveragePool.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from ..types import DType, TensorType, is_symbolic
+from .op import (
+    Cost,
+    Lowering,
+    Reach,
+    Sizes,
+    SpatialOp,
+    check_axes,
+    check_rank,
+    per_axis,
+    register,
+)
+from .window import Window
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pooling(SpatialOp):
+    """A reduction over each window; the strides are the window's own size unless given."""
+
+    spatial_axes: ClassVar[int]
+    pool_size: Sizes = 2
+    strides: Sizes | None = None
+    padding: Literal["valid", "same"] = "valid"
+
+    def check(self) -> None:
+        check_axes(self, self.spatial_axes, "pool_size", "strides")
+
+    @property
+    def window(self) -> Window:
+        """The window with one entry an axis."""
+        strides = self.pool_size if self.strides is None else self.strides
+        return Window(
+            per_axis(self.pool_size, self.spatial_axes),
+            per_axis(strides, self.spatial_axes),
+            (1,) * self.spatial_axes,
+            self.padding,
+        )
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        check_rank(x, self.spatial_axes)
+        return x.with_sizes((*self.window.output(x.spatial), x.channels))
+
+    def cost(self, inputs: tuple[TensorType, ...], output: TensorType) -> Cost:
+        return Cost(other=math.prod(self.window.kernel) * output.elements)
+
+    def reach(self, *inputs: TensorType) -> tuple[Reach, ...] | None:
+        return self.window.reach(inputs[0].spatial)
+
+
+class MaxPooling(Pooling):
+    """The largest value in each window."""
+
+    def lower(self, ctx: Lowering) -> str:
+        attributes = self.window.attributes(ctx.inputs[0].spatial)
+        return ctx.emit("MaxPool", [ctx.operands[0]], **attributes)
+
+
+@register
+class MaxPooling1D(MaxPooling):
+    """The largest value in each window of steps. Source: keras.layers.MaxPooling1D."""
+
+    spatial_axes: ClassVar[int] = 1
+
+
+@register
+class MaxPooling2D(MaxPooling):
+    """The largest value in each window. Source: keras.layers.MaxPooling2D."""
+
+    spatial_axes: ClassVar[int] = 2
+
+
+@register
+class MaxPooling3D(MaxPooling):
+    """The largest value in each window of a volume. Source: keras.layers.MaxPooling3D."""
+
+    spatial_axes: ClassVar[int] = 3
+
+
+class AveragePooling(Pooling):
+    """The mean of each window, pads left out."""
+
+    def lower(self, ctx: Lowering) -> str:
+        sizes = ctx.inputs[0].spatial
+        attributes = self.window.attributes(sizes)
+        pads = self.window.pads(sizes)
+        if any(before != after for before, after in pads) and not any(map(is_symbolic, sizes)):
+            return self._uneven(ctx, pads, attributes)
+        return ctx.emit("AveragePool", [ctx.operands[0]], count_include_pad=0, **attributes)
+
+    def _uneven(
+        self, ctx: Lowering, pads: tuple[tuple[int, int], ...], attributes: dict[str, Any]
+    ) -> str:
+        befores, afters = zip(*pads, strict=True)
+        amounts = ctx.constant([0, 0, *befores, 0, 0, *afters], DType.int64)
+        padded = ctx.emit("Pad", [ctx.operands[0], amounts, ctx.constant(0.0)], mode="constant")
+        attributes = {**attributes, "pads": [0] * 2 * self.spatial_axes}
+        mean = ctx.emit("AveragePool", [padded], count_include_pad=0, **attributes)
+        return ctx.emit("Mul", [mean, ctx.constant(self._correction(ctx.inputs[0], pads))])
+
+    def _correction(
+        self, x: TensorType, pads: tuple[tuple[int, int], ...]
+    ) -> np.ndarray[Any, np.dtype[Any]]:
+        """Window taps over those inside the input, by output position: (1, 1, *spatial)."""
+        import numpy as np
+
+        total = np.ones((1, 1), np.float64)
+        rows = zip(x.spatial, self.window.kernel, self.window.strides, pads, strict=True)
+        for size, kernel, stride, (before, after) in rows:
+            starts = np.arange(0, size + before + after - kernel + 1, stride) - before
+            inside = np.minimum(starts + kernel, size) - np.maximum(starts, 0)
+            total = total[..., None] * (kernel / inside)
+        return total.astype(np.float32)
+
+
+@register
+class AveragePooling1D(AveragePooling):
+    """The mean of each window of steps. Source: keras.layers.AveragePooling1D."""
+
+    spatial_axes: ClassVar[int] = 1
+
+
+@register
+class AveragePooling2D(AveragePooling):
+    """The mean of each window. Source: keras.layers.AveragePooling2D."""
+
+    spatial_axes: ClassVar[int] = 2
+
+
+@register
+class AveragePooling3D(AveragePooling):
+    """The mean of each window of a volume. Source: keras.layers.AveragePooling3D."""
+
+    spatial_axes: ClassVar[int] = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class GlobalPooling(SpatialOp):
+    """A reduction over all spatial axes, which go away unless they are kept at size 1."""
+
+    spatial_axes: ClassVar[int]
+    onnx: ClassVar[str]
+    keepdims: bool = False
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        check_rank(x, self.spatial_axes)
+        kept = (1,) * self.spatial_axes if self.keepdims else ()
+        return x.with_sizes((*kept, x.channels))
+
+    def cost(self, inputs: tuple[TensorType, ...], output: TensorType) -> Cost:
+        return Cost(other=inputs[0].elements)
+
+    def lower(self, ctx: Lowering) -> str:
+        pooled = ctx.emit(self.onnx, [ctx.operands[0]])
+        return pooled if self.keepdims else ctx.emit("Flatten", [pooled], axis=1)
+
+
+class GlobalMaxPooling(GlobalPooling):
+    """The largest value of each channel."""
+
+    onnx: ClassVar[str] = "GlobalMaxPool"
+
+
+class GlobalAveragePooling(GlobalPooling):
+    """The mean of each channel."""
+
+    onnx: ClassVar[str] = "GlobalAveragePool"
+
+
+@register
+class GlobalMaxPooling1D(GlobalMaxPooling):
+    """The largest value of each channel. Source: keras.layers.GlobalMaxPooling1D."""
+
+    spatial_axes: ClassVar[int] = 1
+
+
+@register
+class GlobalMaxPooling2D(GlobalMaxPooling):
+    """The largest value of each channel. Source: keras.layers.GlobalMaxPooling2D."""
+
+    spatial_axes: ClassVar[int] = 2
+
+
+@register
+class GlobalMaxPooling3D(GlobalMaxPooling):
+    """The largest value of each channel. Source: keras.layers.GlobalMaxPooling3D."""
+
+    spatial_axes: ClassVar[int] = 3
+
+
+@register
+class GlobalAveragePooling1D(GlobalAveragePooling):
+    """The mean of each channel. Source: keras.layers.GlobalAveragePooling1D."""
+
+    spatial_axes: ClassVar[int] = 1
+
+
+@register
+class GlobalAveragePooling2D(GlobalAveragePooling):
+    """The mean of each channel. Source: keras.layers.GlobalAveragePooling2D."""
+
+    spatial_axes: ClassVar[int] = 2
+
+
+@register
+class GlobalAveragePooling3D(GlobalAveragePooling):
+    """The mean of each channel. Source: keras.layers.GlobalAveragePooling3D."""
+
+    spatial_axes: ClassVar[int] = 3

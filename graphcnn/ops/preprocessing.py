@@ -1,0 +1,129 @@
+"""Scaling of inputs, as part of the model: what runs the file feeds it raw pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..errors import OptionError, ShapeError
+from ..initializers import Ones, Zeros
+from ..types import DType, TensorType
+from .op import Cost, FollowOp, Lowering, Reach, WeightSpec, known_channels, register
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+PerChannel = float | tuple[float, ...]
+
+_SMALLEST_DEVIATION = 1e-7
+"""keras.backend.epsilon(): Normalization divides by at least this."""
+
+
+class Pointwise(FollowOp):
+    """A few operations on each element, with numbers that may differ by channel."""
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        return inputs[0]
+
+    def cost(self, inputs: tuple[TensorType, ...], output: TensorType) -> Cost:
+        return Cost(other=2 * output.elements)
+
+    def reach(self, *inputs: TensorType) -> tuple[Reach, ...] | None:
+        return (Reach(),) * len(inputs[0].spatial)
+
+
+@register
+class Rescaling(Pointwise):
+    """``x * scale + offset``. Source: keras.layers.Rescaling."""
+
+    scale: PerChannel
+    offset: PerChannel = 0.0
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        check_per_channel(inputs[0], scale=self.scale, offset=self.offset)
+        return inputs[0]
+
+    def lower(self, ctx: Lowering) -> str:
+        (x,) = ctx.operands
+        if self.scale != 1:
+            x = ctx.emit("Mul", [x, ctx.channel_constant(self.scale)])
+        if self.offset != 0:
+            x = ctx.emit("Add", [x, ctx.channel_constant(self.offset)])
+        return x
+
+
+@register
+class Normalization(Pointwise):
+    """``(x - mean) / sqrt(variance)``, by channel. Source: keras.layers.Normalization.
+
+    Without `mean` and `variance` they are weights, with the count of samples that they came from.
+    """
+
+    axis: Literal[-1] | None = -1
+    mean: PerChannel | None = None
+    variance: PerChannel | None = None
+    invert: bool = False
+
+    def check(self) -> None:
+        if (self.mean is None) != (self.variance is None):
+            raise OptionError(
+                "mean and variance are given together, or neither", path=("mean",)
+            )
+        variances = (self.variance,) if isinstance(self.variance, float) else self.variance
+        if any(v < 0 for v in variances or ()):
+            raise OptionError(f"variance: expected no negative number, found {self.variance}",
+                              path=("variance",))
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        check_per_channel(inputs[0], mean=self.mean or 0.0, variance=self.variance or 0.0)
+        return inputs[0]
+
+    def weights(self, *inputs: TensorType) -> dict[str, WeightSpec]:
+        if self.mean is not None:
+            return {}
+        shape = () if self.axis is None else (known_channels(inputs[0]),)
+        return {
+            "mean": WeightSpec(shape, Zeros(), trainable=False),
+            "variance": WeightSpec(shape, Ones(), trainable=False),
+            "count": WeightSpec((), Zeros(), trainable=False, dtype=DType.int32),
+        }
+
+    def lower(self, ctx: Lowering) -> str:
+        import numpy as np
+
+        (x,) = ctx.operands
+        if self.mean is None:
+            mean = ctx.broadcast("mean")
+            deviation = ctx.broadcast("variance", Deviation())
+        else:
+            mean = ctx.channel_constant(self.mean)
+            deviation = ctx.channel_constant(Deviation()(np.float64(self.variance)))
+        if self.invert:
+            return ctx.emit("Add", [ctx.emit("Mul", [x, deviation]), mean])
+        return ctx.emit("Div", [ctx.emit("Sub", [x, mean]), deviation])
+
+
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """The standard deviation of a variance, never so small that dividing by it overflows."""
+
+    def __call__(self, variance: Array) -> Array:
+        """Its square root, bounded from below."""
+        import numpy as np
+
+        return np.maximum(np.sqrt(variance), _SMALLEST_DEVIATION)
+
+
+def check_per_channel(x: TensorType, **values: PerChannel) -> None:
+    """Refuse lists that do not have one number for each channel.
+
+    Raises:
+        ShapeError: Naming the field.
+    """
+    for name, value in values.items():
+        if isinstance(value, tuple) and len(value) != known_channels(x):
+            raise ShapeError(
+                f"{name} has {len(value)} numbers, and the input has {x.channels} channels"
+            )
