@@ -13,6 +13,7 @@ from typing import Any
 
 import networkx
 
+from .budget import Budget
 from .errors import GraphCNNError, GraphError, OptionError, ShapeError, SourceLocation
 from .ops import Input, Op, WeightSpec
 from .types import LAST, Dim, DType, Layout, TensorType
@@ -58,6 +59,7 @@ class Graph:
         batch: The number of samples in a batch; None is any number.
         outputs: The graph's results: the name the caller knows, and the node that holds it.
         digest: The SHA-256 of the model file, where there is one.
+        budget: The limits that the model states for itself.
     """
 
     def __init__(self, name: str = "model", batch: int | None = None) -> None:
@@ -65,6 +67,7 @@ class Graph:
         self.batch = batch
         self.outputs: dict[str, str] = {}
         self.digest: str | None = None
+        self.budget = Budget()
         self._nx = networkx.MultiDiGraph()
         self._specs: dict[str, WeightSpec] = {}
         self._owners: dict[str, int] = {}
@@ -261,7 +264,7 @@ class Graph:
     def clone(self) -> Graph:
         """A graph of the same nodes that changes on its own."""
         twin = Graph(self.name, self.batch)
-        twin.outputs, twin.digest = dict(self.outputs), self.digest
+        twin.outputs, twin.digest, twin.budget = dict(self.outputs), self.digest, self.budget
         twin._nx, twin._specs = self._nx.copy(), dict(self._specs)
         twin._owners, twin._counter = dict(self._owners), self._counter
         return twin

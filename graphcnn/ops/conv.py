@@ -256,10 +256,12 @@ class SeparableConv2D(SeparableConv):
 class ConvTranspose(Convolution):
     r"""The gradient of a convolution by its input, kernel (*window, filters, in).
 
-    Along an axis of :math:`n` positions the result has :math:`n s + \max(e - s, 0)` for ``valid``
-    and :math:`n s` for ``same``, with the cut :math:`\max(e - s, 0)` shared as ``same`` shares its
-    pads; with `output_padding` :math:`o` it has :math:`(n - 1) s + e - 2 p + o`, with
-    :math:`p = \lfloor e / 2 \rfloor` for ``same`` and 0 for ``valid``.
+    The full result along an axis of :math:`n` positions has :math:`(n - 1) s + e`. Of it
+
+    - ``valid`` cuts nothing, and adds zeros up to :math:`\max(s - e, 0)` or `output_padding`;
+    - ``same`` cuts :math:`e - s`, so that :math:`n s` are left, or with `output_padding` :math:`o`
+      :math:`2 \lfloor e / 2 \rfloor - o`. The smaller half is cut before, as TensorFlow cuts it;
+      where the number is negative it is added after.
     """
 
     filters: Size
@@ -285,16 +287,22 @@ class ConvTranspose(Convolution):
     @property
     def trims(self) -> tuple[tuple[int, int, int], ...]:
         """By axis: how much of the full result is cut before and after, and how much is added."""
-        spans, strides = self.window.spans, self.window.strides
-        if self.output_padding is not None:
-            extra = per_axis(self.output_padding, self.spatial_axes)
-            halves = [span // 2 if self.padding == "same" else 0 for span in spans]
-            return tuple((half, half, o) for half, o in zip(halves, extra, strict=True))
+        rows = zip(self.window.spans, self.window.strides, self._extras, strict=True)
         trims = []
-        for span, stride in zip(spans, strides, strict=True):
-            cut = max(span - stride, 0) if self.padding == "same" else 0
-            trims.append((cut // 2, cut - cut // 2, max(stride - span, 0)))
+        for span, stride, extra in rows:
+            if self.padding == "valid":
+                cut = -max(stride - span, 0) if extra is None else -extra
+            else:
+                cut = span - stride if extra is None else span // 2 * 2 - extra
+            before = max(cut, 0) // 2
+            trims.append((before, max(cut, 0) - before, max(-cut, 0)))
         return tuple(trims)
+
+    @property
+    def _extras(self) -> tuple[int | None, ...]:
+        if self.output_padding is None:
+            return (None,) * self.spatial_axes
+        return per_axis(self.output_padding, self.spatial_axes)
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs

@@ -56,7 +56,7 @@ def open_session(
         raise
     except Exception as error:
         raise RuntimeFailure(
-            f"{label}: onnxruntime cannot load it: {_first_line(error)}",
+            f"{label}: onnxruntime cannot load it: {first_line(error)}",
             hint="it may be damaged, or not an .onnx file",
         ) from error
     if provider == "cuda" and _CUDA not in session.get_providers():
@@ -80,5 +80,6 @@ def _no_cuda(reason: str) -> RuntimeFailure:
     )
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """The first line of what an error says."""
     return str(error).strip().split("\n")[0]

@@ -1,0 +1,139 @@
+"""``graphcnn compile``: a model file to an .onnx file."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from ..compiler import CompileReport
+
+_STDOUT = "-"
+
+
+@click.command("compile")
+@click.argument("model", type=click.Path())
+@click.option("-o", "--output", type=click.Path(), help="The file to write; - is standard output."
+              "  [default: MODEL with .onnx]")
+@click.option("--weights", type=click.Path(), help="A .safetensors or .npz file.")
+@click.option("--seed", type=int, default=0, show_default=True,
+              help="What weights are drawn from when none are given.")
+@click.option("--batch", type=click.IntRange(1), help="Fix the batch size.  [default: any]")
+@click.option("--input-layout", type=click.Choice(["nchw", "nhwc"]), default="nchw",
+              show_default=True, help="Channels first or last, for inputs and outputs.")
+@click.option("--opset", type=int, help="The version of ONNX's operators.  [default: 17]")
+@click.option("--external-data", type=click.Choice(["auto", "always", "never"]), default="auto",
+              show_default=True, help="Weights in a file of their own; auto is past 2 GiB.")
+@click.option("--taps", metavar="NAME,...", help="Layers whose values become outputs; or all.")
+@click.option("--no-verify", is_flag=True, help="Do not run the file once in onnxruntime.")
+@click.option("--print-after", multiple=True, metavar="PASS", help="Print the graph after a pass.")
+@click.option("--time-passes", is_flag=True, help="Print how long each pass took.")
+@click.option("--explain", is_flag=True, help="Print what each pass did, and why.")
+@click.option("--force", is_flag=True, help="Replace an existing file.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def command(model: str, output: str | None, **options: Any) -> None:
+    """Compile MODEL to a small, checked .onnx file.
+
+    The file appears when it is complete: after a failure or an interrupt nothing is left.
+
+    \b
+    Examples:
+      graphcnn compile model.yaml -o model.onnx
+      graphcnn compile model.yaml --weights model.safetensors --batch 1
+      graphcnn compile model.yaml --taps all -o features.onnx
+      graphcnn compile model.yaml -o - | ssh device 'cat > model.onnx'
+    """
+    from ..compiler import compile as compile_graph
+    from ..frontends.yaml import load
+
+    graph = load(model)
+    target = output or str(Path(model).with_suffix(".onnx"))
+    as_json, explain, timed = (options.pop(k) for k in ("as_json", "explain", "time_passes"))
+    options["verify"] = not options.pop("no_verify")
+    options["taps"] = [name for name in (options.pop("taps") or "").split(",") if name]
+    with _destination(target) as path, _progress() as progress:
+        report = compile_graph(graph, path, progress=progress, **options)
+    _print_passes(report, explain, timed)
+    if as_json:
+        click.echo(json.dumps(_as_json(report, target)), err=target == _STDOUT)
+        return
+    click.echo(
+        f"{target}: {report.bytes:,} bytes, {report.nodes} nodes, {report.params:,} parameters, "
+        f"{report.seconds:.2f} s; {report.verified}",
+        err=True,
+    )
+
+
+@contextmanager
+def _destination(target: str) -> Iterator[Path]:
+    """The file to write: for standard output a temporary one, sent when it is complete."""
+    if target != _STDOUT:
+        yield Path(target)
+        return
+    with tempfile.TemporaryDirectory(prefix="graphcnn-") as folder:
+        path = Path(folder) / "model.onnx"
+        yield path
+        if path.with_name(f"{path.name}.data").exists():
+            from ..errors import ExportError
+
+            raise ExportError("external data cannot go to standard output", hint="-o FILE.onnx")
+        with path.open("rb") as file:
+            shutil.copyfileobj(file, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+
+
+@contextmanager
+def _progress() -> Iterator[Any]:
+    """A progress bar on a terminal, for files that take a while."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
+
+    bar = Progress(
+        "writing weights", BarColumn(), DownloadColumn(), TransferSpeedColumn(),
+        console=Console(stderr=True), transient=True,
+    )
+    with bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _print_passes(report: CompileReport, explain: bool, timed: bool) -> None:
+    for record in report.passes:
+        if record.printed:
+            click.echo(f"after {record.name}:\n{record.printed}", err=True)
+        if timed:
+            click.echo(f"{record.name}: {record.seconds * 1000:.1f} ms", err=True)
+        if explain:
+            lines = [f"{record.name}: {node}: {reason}" for node, reason in record.reasons]
+            click.echo("\n".join(lines or [f"{record.name}: nothing to do"]), err=True)
+
+
+def _as_json(report: CompileReport, target: str) -> dict[str, Any]:
+    return {
+        "path": target,
+        "bytes": report.bytes,
+        "nodes": report.nodes,
+        "params": report.params,
+        "verified": report.verified,
+        "seconds": round(report.seconds, 3),
+        "passes": [
+            {
+                "name": record.name,
+                "milliseconds": round(record.seconds * 1000, 3),
+                "changed": record.changed,
+                "reasons": [{"node": node, "reason": reason} for node, reason in record.reasons],
+            }
+            for record in report.passes
+        ],
+    }

@@ -1,0 +1,55 @@
+"""``graphcnn infer-shapes``: everything that is known before a weight exists."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+
+@click.command("infer-shapes")
+@click.argument("model", type=click.Path())
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json", "markdown"]),
+    default="table",
+    help="How to print it.  [default: table]",
+)
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@click.option("--batch", type=click.IntRange(1), help="Show this batch size in the shapes.")
+@click.option(
+    "--budget",
+    multiple=True,
+    metavar="NAME=LIMIT",
+    help="A limit to hold, such as params=500k; also macs, peak_activation_bytes, model_bytes.",
+)
+def command(
+    model: str, form: str, as_json: bool, batch: int | None, budget: tuple[str, ...]
+) -> None:
+    """Print every shape, parameter, multiply-accumulate and byte of MODEL.
+
+    Figures are of one sample. Exits with 1 when a budget does not hold.
+
+    \b
+    Examples:
+      graphcnn infer-shapes model.yaml
+      graphcnn infer-shapes model.yaml --json | jq .macs
+      graphcnn infer-shapes model.yaml --budget params=500k --budget macs=10M
+    """
+    from ..frontends.yaml import load
+    from ..passes import summarize
+    from ..report.console import show
+    from ..report.summary import summary_json, summary_markdown, summary_table
+
+    graph = load(model)
+    limits = graph.budget.with_limits(budget)
+    graph.batch = batch
+    summary = summarize(graph)
+    if as_json or form == "json":
+        click.echo(json.dumps(summary_json(summary), indent=2))
+    elif form == "markdown":
+        click.echo(summary_markdown(summary))
+    else:
+        show(summary_table(summary))
+    limits.enforce(summary)

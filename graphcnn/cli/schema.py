@@ -1,0 +1,20 @@
+"""``graphcnn schema``: the JSON Schema of model files, for editors."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+
+@click.command("schema")
+def command() -> None:
+    """Print the JSON Schema of model files, for completion and checks in an editor.
+
+    \b
+    Example:
+      graphcnn schema > graphcnn.schema.json
+    """
+    from ..frontends.schema import model_schema
+
+    click.echo(json.dumps(model_schema(), indent=2))

@@ -1,0 +1,280 @@
+"""YAML as values that know their line and column, read under limits and never executed.
+
+The parser's events are put together here rather than by the library's composer, for three reasons:
+nesting is bounded before anything recurses, an alias counts as all that it stands for, and every
+scalar, key and list keeps its place for error messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import (
+    AliasEvent,
+    CollectionEndEvent,
+    DocumentStartEvent,
+    MappingStartEvent,
+    NodeEvent,
+    ScalarEvent,
+    SequenceStartEvent,
+)
+from ruamel.yaml.nodes import ScalarNode
+
+from ..errors import GraphCNNError, ModelFileError, SourceLocation
+
+MAX_BYTES = 16 * 2**20
+MAX_DEPTH = 64
+MAX_VALUES = 2_000_000
+
+_PLAIN_TAGS = ("bool", "float", "int", "null", "str")
+
+
+@dataclass(slots=True)
+class Value:
+    """A scalar, a list or a mapping of a model file, and where it was written.
+
+    Attributes:
+        data: A Python scalar, a list of values, or a dict from a key to (its key, its value).
+        location: The file, line and column.
+        count: The values in it, itself and every alias's included.
+    """
+
+    data: Any
+    location: SourceLocation
+    count: int = 1
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it is a list."""
+        return isinstance(self.data, list)
+
+    @property
+    def is_mapping(self) -> bool:
+        """Whether it is a mapping."""
+        return isinstance(self.data, dict)
+
+    @property
+    def kind(self) -> str:
+        """What it is, for messages."""
+        if self.data is None:
+            return "nothing"
+        return "a list" if self.is_list else "a mapping" if self.is_mapping else repr(self.data)
+
+    def get(self, key: str) -> Value | None:
+        """The value of a key of this mapping."""
+        found = self.data.get(key)
+        return found[1] if found else None
+
+    def key(self, key: Any) -> Value:
+        """A key of this mapping, for its place."""
+        found: tuple[Value, Value] = self.data[key]
+        return found[0]
+
+    def plain(self) -> Any:
+        """The value as Python scalars, lists and dicts."""
+        if self.is_list:
+            return [item.plain() for item in self.data]
+        if self.is_mapping:
+            return {key: value.plain() for key, (_, value) in self.data.items()}
+        return self.data
+
+    def place(self, path: Sequence[str | int]) -> SourceLocation:
+        """Where the key or item at a path of keys and indices is, or the last one on the way."""
+        here, place = self, self.location
+        for step in path:
+            if here.is_mapping and step in here.data:
+                key, here = here.data[step]
+                place = key.location
+            elif here.is_list and isinstance(step, int) and step < len(here.data):
+                here = here.data[step]
+                place = here.location
+            else:
+                break
+        return place
+
+    def substitute(self, parameters: Mapping[str, Value]) -> Value:
+        """The value with ``$name`` replaced by parameters; what has none is shared, not copied.
+
+        Raises:
+            ModelFileError: A parameter is unknown.
+        """
+        if self.is_list:
+            items = [item.substitute(parameters) for item in self.data]
+            return self if all(map(_is, items, self.data)) else Value(items, self.location)
+        if self.is_mapping:
+            pairs = {k: (key, v.substitute(parameters)) for k, (key, v) in self.data.items()}
+            same = all(pairs[k][1] is self.data[k][1] for k in pairs)
+            return self if same else Value(pairs, self.location)
+        if not isinstance(self.data, str) or not self.data.startswith("$"):
+            return self
+        name = self.data[1:]
+        if name not in parameters:
+            known = ", ".join(f"${key}" for key in parameters)
+            hint = f"known here: {known}" if known else "$names belong to the layers of a block"
+            raise ModelFileError(f"unknown parameter ${name}", location=self.location, hint=hint)
+        return Value(parameters[name].data, self.location)
+
+
+    def substitute_keys(self, parameters: Mapping[str, Value], keys: Sequence[str]) -> Value:
+        """This mapping with ``$name`` replaced in the values of some keys only."""
+        pairs = {
+            k: (key, v.substitute(parameters) if k in keys else v)
+            for k, (key, v) in self.data.items()
+        }
+        return Value(pairs, self.location)
+
+
+def _is(a: object, b: object) -> bool:
+    return a is b
+
+
+def read_document(path: Path) -> tuple[Value, bytes]:
+    """Read a YAML file.
+
+    Args:
+        path: The file, of at most `MAX_BYTES`.
+
+    Returns:
+        Its one document, and its bytes.
+
+    Raises:
+        ModelFileError: The file is missing, too large, empty, not UTF-8, or not YAML.
+    """
+    top = SourceLocation(str(path), 1, 1)
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ModelFileError(f"{path}: {error.strerror}") from None
+    if len(raw) > MAX_BYTES:
+        raise ModelFileError(f"larger than {MAX_BYTES:,} bytes", location=top)
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ModelFileError(
+            f"not a text file: byte {error.start} is not UTF-8",
+            location=top,
+            hint="a model file is YAML; .onnx and .keras files are not read here",
+        ) from None
+    try:
+        return _Composer(str(path)).compose(text), raw
+    except MarkedYAMLError as error:
+        raise _syntax_error(error, top) from None
+    except YAMLError as error:
+        raise ModelFileError(f"not YAML: {str(error).splitlines()[0]}", location=top) from None
+
+
+def _syntax_error(error: MarkedYAMLError, top: SourceLocation) -> GraphCNNError:
+    mark = error.problem_mark
+    where = SourceLocation(top.file, mark.line + 1, mark.column + 1) if mark else top
+    problem = error.problem or "it cannot be parsed"
+    return ModelFileError(
+        f"not YAML: {problem}" + (f" {error.context}" if error.context else ""),
+        location=where,
+        hint="indent with spaces, and write layers as `- Name: {key: value}`",
+    )
+
+
+class _Composer:
+    """Puts parser events together."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self._yaml = YAML(typ="safe", pure=True)
+        self._anchors: dict[str, Value] = {}
+
+    def compose(self, text: str) -> Value:
+        """The one document of a text.
+
+        Raises:
+            ModelFileError: It is empty, several, or beyond a limit.
+        """
+        documents = 0
+        root: Value | None = None
+        open_: list[tuple[Value, list[Value], str | None]] = []
+        for event in self._yaml.parse(text):
+            documents += isinstance(event, DocumentStartEvent)
+            if documents > 1:
+                raise self._error("expected one document, found another", event)
+            value: Value | None = None
+            if isinstance(event, SequenceStartEvent | MappingStartEvent):
+                if event.tag:
+                    raise self._error(f"the tag {event.tag} is not allowed", event)
+                if len(open_) == MAX_DEPTH:
+                    raise self._error(f"nested deeper than {MAX_DEPTH}", event)
+                kind: Any = [] if isinstance(event, SequenceStartEvent) else {}
+                open_.append((Value(kind, self._place(event)), [], event.anchor))
+            elif isinstance(event, CollectionEndEvent):
+                holder, items, anchor = open_.pop()
+                value = self._close(holder, items)
+                self._remember(anchor, value)
+            elif isinstance(event, NodeEvent):
+                value = self._leaf(event)
+            if value is None:
+                continue
+            if value.count > MAX_VALUES:
+                raise self._error(f"aliases expand to more than {MAX_VALUES:,} values", event)
+            if open_:
+                open_[-1][1].append(value)
+            else:
+                root = value
+        if root is None or root.data is None:
+            top = SourceLocation(self._file, 1, 1)
+            raise ModelFileError("the file is empty", location=top, hint="it needs inputs: and layers:")
+        return root
+
+    def _leaf(self, event: NodeEvent) -> Value:
+        if isinstance(event, AliasEvent):
+            if event.anchor not in self._anchors:
+                raise self._error(f"unknown alias *{event.anchor}", event)
+            return self._anchors[event.anchor]
+        assert isinstance(event, ScalarEvent)
+        value = Value(self._scalar(event), self._place(event))
+        self._remember(event.anchor, value)
+        return value
+
+    def _scalar(self, event: ScalarEvent) -> Any:
+        if event.tag:
+            raise self._error(f"the tag {event.tag} is not allowed", event)
+        resolved = str(self._yaml.resolver.resolve(ScalarNode, event.value, event.implicit))
+        if resolved.rsplit(":", 1)[-1] not in _PLAIN_TAGS:
+            return event.value
+        try:
+            node = ScalarNode(resolved, event.value, event.start_mark, event.end_mark)
+            return self._yaml.constructor.construct_object(node, deep=True)
+        except (ValueError, YAMLError):
+            raise self._error(f"cannot read {event.value[:40]!r}", event) from None
+
+    def _close(self, holder: Value, items: list[Value]) -> Value:
+        holder.count += sum(item.count for item in items)
+        if holder.is_list:
+            holder.data.extend(items)
+            return holder
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            if key.is_list or key.is_mapping:
+                raise ModelFileError("a key must be a word", location=key.location)
+            if key.data in holder.data:
+                first = holder.key(key.data).location
+                raise ModelFileError(
+                    f"the key {key.data!r} occurs twice",
+                    location=key.location,
+                    hint=f"first in line {first.line}",
+                )
+            holder.data[key.data] = (key, value)
+        return holder
+
+    def _remember(self, anchor: str | None, value: Value) -> None:
+        if anchor:
+            self._anchors[anchor] = value
+
+    def _place(self, event: Any) -> SourceLocation:
+        mark = event.start_mark
+        return SourceLocation(self._file, mark.line + 1, mark.column + 1)
+
+    def _error(self, message: str, event: Any) -> ModelFileError:
+        return ModelFileError(message, location=self._place(event))

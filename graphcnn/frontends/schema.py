@@ -1,0 +1,191 @@
+"""The JSON Schema of model files, generated from the operators' own fields.
+
+Editors use it for completion and checks. It says what each key may hold; what depends on shapes
+(a kernel larger than its input) only `load` can tell.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ..budget import Budget, Quantity
+from ..initializers import INITIALIZERS, Constant, Initializer
+from ..ops import OPS, ActivationFunction
+from ..ops.activations import FUNCTIONS
+from ..options import Options, field_types, option_fields
+from .expand import MAX_REPEAT
+from .yaml import KEYS
+
+JSON = dict[str, Any]
+
+_PARAMETER = {"type": "string", "pattern": r"^\$[A-Za-z_][A-Za-z0-9_]*$"}
+"""A block's parameter may stand for any value."""
+
+_NAME = {"type": "string", "description": "A unique name for the layer's value."}
+_NAMES = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+
+
+def model_schema() -> JSON:
+    """The schema, as draft 2020-12."""
+    properties: JSON = {
+        "name": {"type": "string", "description": "What the network is called."},
+        "inputs": _inputs(),
+        "layers": {"$ref": "#/$defs/layers"},
+        "outputs": {**_NAMES, "description": "The layers that are results; the last by default."},
+        "blocks": {"type": "object", "additionalProperties": {"$ref": "#/$defs/block"},
+                   "description": "Groups of layers, used like a layer."},
+        "budget": _options(Budget),
+    }
+    assert properties.keys() == set(KEYS)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "graphcnn model file",
+        "type": "object",
+        "properties": properties,
+        "required": ["inputs", "layers"],
+        "additionalProperties": False,
+        "$defs": {
+            "layers": {"type": "array", "items": {"$ref": "#/$defs/layer"}, "minItems": 1},
+            "layer": _layer(),
+            "repeat": _repeat(),
+            "block": _block(),
+            "activation": _choice({name: cls for name, (cls, _) in FUNCTIONS.items()}),
+            "initializer": _initializer(),
+            **{f"op.{title}": _operator(cls) for title, cls in OPS.items()},
+        },
+    }
+
+
+def _inputs() -> JSON:
+    size = {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string"}]}
+    return {
+        "type": "object",
+        "minProperties": 1,
+        "additionalProperties": {"type": "array", "items": size, "minItems": 1},
+        "description": "Sizes of one sample by input, channels last; the batch is implicit.",
+    }
+
+
+def _layer() -> JSON:
+    """An operator's name alone, an operator or a block with its options, or a repeat."""
+    operators = {title: {"$ref": f"#/$defs/op.{title}"} for title in OPS}
+    use = {
+        "type": "object",
+        "minProperties": 1,
+        "maxProperties": 1,
+        "properties": operators,
+        "additionalProperties": {"type": ["object", "null"], "description": "A block's use."},
+        "not": {"required": ["repeat"]},
+    }
+    return {
+        "anyOf": [
+            {"type": "string", "enum": sorted(OPS)},
+            {"type": "string", "description": "A block's name."},
+            use,
+            {"$ref": "#/$defs/repeat"},
+        ]
+    }
+
+
+def _repeat() -> JSON:
+    count = {"type": "integer", "minimum": 0, "maximum": MAX_REPEAT}
+    return {
+        "type": "object",
+        "properties": {
+            "repeat": {"anyOf": [count, _PARAMETER]},
+            "layers": {"$ref": "#/$defs/layers"},
+            "name": {"type": "string", "description": "Puts the layers into NAME_1/, NAME_2/, ..."},
+        },
+        "required": ["repeat", "layers"],
+        "additionalProperties": False,
+    }
+
+
+def _block() -> JSON:
+    parameter = {"anyOf": [{"type": "string"}, {"type": "object"}]}
+    return {
+        "type": "object",
+        "properties": {
+            "parameters": {"type": "array", "items": parameter},
+            "inputs": _NAMES,
+            "layers": {"$ref": "#/$defs/layers"},
+            "output": {"type": "string", "description": "The layer that is the block's result."},
+        },
+        "required": ["layers"],
+        "additionalProperties": False,
+    }
+
+
+def _operator(cls: type[Options]) -> JSON:
+    schema = _options(cls)
+    schema["properties"] |= {
+        "name": _NAME,
+        "inputs": {
+            "anyOf": [{"type": "string"}, _NAMES],
+            "description": "The values it takes; the layer above by default.",
+        },
+    }
+    if schema.get("required"):
+        return schema
+    return {**schema, "type": ["object", "null"]}
+
+
+def _options(cls: type[Options]) -> JSON:
+    types = field_types(cls)
+    required = [field.name for field in option_fields(cls) if field.default is _missing(field)]
+    schema: JSON = {
+        "type": "object",
+        "description": (cls.__doc__ or "").split("\n\n")[0].strip(),
+        "properties": {name: _field(hint) for name, hint in types.items()},
+        "additionalProperties": False,
+    }
+    return {**schema, "required": required} if required else schema
+
+
+def _missing(field: Any) -> Any:
+    """What the default of a field without one is."""
+    from dataclasses import MISSING
+
+    return MISSING if field.default_factory is MISSING else object()
+
+
+def _field(hint: Any) -> JSON:
+    schema = msgspec.json.schema(hint, schema_hook=_custom)
+    return {"anyOf": [schema, _PARAMETER]}
+
+
+def _custom(cls: type[Any]) -> JSON:
+    """The schemas of types that decode themselves."""
+    if cls is ActivationFunction:
+        return {"$ref": "#/$defs/activation"}
+    if cls is Initializer:
+        return {"$ref": "#/$defs/initializer"}
+    if cls is Quantity:
+        return {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string"}]}
+    raise NotImplementedError(cls)
+
+
+def _choice(classes: dict[str, type[Any]]) -> JSON:
+    """A name, or a mapping from one name to its options."""
+    return {
+        "anyOf": [
+            {"type": "string", "enum": sorted(classes)},
+            {
+                "type": "object",
+                "properties": {name: _options(cls) for name, cls in classes.items()},
+                "additionalProperties": False,
+                "minProperties": 1,
+                "maxProperties": 1,
+            },
+        ]
+    }
+
+
+def _initializer() -> JSON:
+    schema = _choice(dict(INITIALIZERS))
+    numbers = {"type": ["number", "array"]}
+    named = schema["anyOf"][1]["properties"]
+    named["constant"] = {"anyOf": [numbers, _options(Constant)]}
+    return schema

@@ -1,0 +1,252 @@
+"""The model file: YAML in, `Graph` out.
+
+A model file declares; it holds no code. Its layers are expanded first (blocks, parameters and
+repeats become plain layers with unique names), then put in an order in which each follows its
+inputs, and then added to a graph, which infers them one by one. Errors that are independent are
+reported together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import networkx
+
+from ..budget import Budget
+from ..errors import (
+    ErrorGroup,
+    GraphCNNError,
+    ModelFileError,
+    SourceLocation,
+    did_you_mean,
+)
+from ..graph import Graph
+from ..options import build
+from ..types import Dim, symbol
+from .document import Value, read_document
+from .expand import Expander, Layer, located
+
+KEYS = ("name", "inputs", "layers", "outputs", "blocks", "budget")
+"""The keys at the top of a model file."""
+
+_LARGEST_SIZE = 2**31 - 1
+
+
+def load(path: str | Path) -> Graph:
+    """Read a model file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The network, inferred and verified.
+
+    Raises:
+        ModelFileError: The file cannot be read, or is not a model file.
+        ErrorGroup: What is wrong in it, all that is independent, each with its line and column.
+    """
+    path = Path(path)
+    root, raw = read_document(path)
+    graph = _Reader(root, path.stem).read()
+    graph.digest = hashlib.sha256(raw).hexdigest()
+    return graph
+
+
+class _Reader:
+    """Turns one document into a graph, collecting errors on the way."""
+
+    def __init__(self, root: Value, stem: str) -> None:
+        self._root = root
+        self._graph = Graph(stem)
+        self._errors: list[GraphCNNError] = []
+
+    def read(self) -> Graph:
+        """The graph.
+
+        Raises:
+            ErrorGroup: Everything that is wrong.
+        """
+        self._check_keys()
+        self._stop_on_errors()
+        self._read_name()
+        self._read_budget()
+        self._read_inputs()
+        expander = Expander(self._root, [node.name for node in self._graph], self._errors)
+        layers = expander.expand()
+        self._add(layers)
+        self._stop_on_errors()
+        self._read_outputs(layers)
+        self._stop_on_errors()
+        self._check_reachable()
+        self._stop_on_errors()
+        return self._graph
+
+    def _fail(self, message: str, value: Value | SourceLocation, hint: str | None = None) -> None:
+        location = value.location if isinstance(value, Value) else value
+        self._errors.append(ModelFileError(message, location=location, hint=hint))
+
+    def _stop_on_errors(self) -> None:
+        if not self._errors:
+            return
+        unique: dict[tuple[str, int, int], GraphCNNError] = {}
+        for error in ErrorGroup(self._errors).errors:
+            place = (error.location.line, error.location.column) if error.location else (0, 0)
+            unique.setdefault((error.message, *place), error)
+        raise ErrorGroup(unique.values())
+
+    def _check_keys(self) -> None:
+        if not self._root.is_mapping:
+            self._fail(f"expected a mapping with inputs: and layers:, found {self._root.kind}",
+                       self._root)
+            return
+        for key in self._root.data:
+            if key not in KEYS:
+                hint = did_you_mean(str(key), KEYS)
+                self._fail(f"unknown key {key!r}", self._root.key(key), hint)
+        for key, kind in (("inputs", "is_mapping"), ("layers", "is_list")):
+            value = self._root.get(key)
+            if value is None:
+                self._fail(f"missing {key}:", self._root, _EXAMPLES[key])
+            elif not getattr(value, kind) or not value.data:
+                expected = "a mapping" if kind == "is_mapping" else "a list"
+                self._fail(f"{key}: expected {expected}, found {value.kind}", value, _EXAMPLES[key])
+
+    def _read_name(self) -> None:
+        value = self._root.get("name")
+        if value is None:
+            return
+        if not isinstance(value.data, str):
+            self._fail(f"name: expected text, found {value.kind}", value)
+            return
+        self._graph.name = value.data
+
+    def _read_budget(self) -> None:
+        value = self._root.get("budget")
+        if value is None:
+            return
+        if not value.is_mapping:
+            self._fail(f"budget: expected a mapping, found {value.kind}", value)
+            return
+        try:
+            self._graph.budget = build(Budget, value.plain())
+        except GraphCNNError as error:
+            self._errors.extend(located(error, value, "budget"))
+
+    def _read_inputs(self) -> None:
+        inputs = self._root.get("inputs")
+        assert inputs is not None
+        for name, (key, value) in inputs.data.items():
+            sizes = self._sizes(value)
+            if sizes is None:
+                continue
+            if not isinstance(name, str):
+                self._fail(f"an input's name must be text, found {name!r}", key)
+                continue
+            try:
+                self._graph.input(name, sizes, location=key.location)
+            except GraphCNNError as error:
+                self._errors.append(error)
+
+    def _sizes(self, value: Value) -> list[Dim] | None:
+        if not value.is_list or not value.data:
+            self._fail(f"expected a list of sizes, found {value.kind}", value, _EXAMPLES["inputs"])
+            return None
+        sizes = [self._size(item) for item in value.data]
+        return None if None in sizes else [size for size in sizes if size is not None]
+
+    def _size(self, value: Value) -> Dim | None:
+        size = value.data
+        if isinstance(size, str) and size.isidentifier():
+            return symbol(size)
+        if not isinstance(size, int) or isinstance(size, bool) or not 0 < size <= _LARGEST_SIZE:
+            self._fail(
+                f"expected a size from 1 to {_LARGEST_SIZE:,}, or a name for one that is not "
+                f"known, found {value.kind}",
+                value,
+                "the batch is implicit: [height, width, channels]",
+            )
+            return None
+        return size
+
+    def _add(self, layers: list[Layer]) -> None:
+        """Add the layers to the graph, each after its inputs."""
+        known = {node.name for node in self._graph}
+        written = {layer.name: layer for layer in layers}
+        failed: set[str] = set()
+        for layer in self._ordered(layers, written):
+            missing = [name for name in layer.inputs if name not in known and name not in written]
+            for name in missing:
+                hint = did_you_mean(name, [*known, *written])
+                self._fail(f"there is no layer or input named {name!r}", layer.location, hint)
+            if missing or layer.op is None or failed.intersection(layer.inputs):
+                failed.add(layer.name)
+                continue
+            try:
+                self._graph.add(
+                    layer.op, layer.inputs, name=layer.name, location=layer.location
+                )
+            except GraphCNNError as error:
+                self._errors.append(error)
+                failed.add(layer.name)
+
+    def _ordered(self, layers: list[Layer], written: dict[str, Layer]) -> list[Layer]:
+        """The layers, each after its inputs, otherwise as they were written."""
+        position = {layer.name: index for index, layer in enumerate(layers)}
+        if all(position.get(n, -1) < i for i, layer in enumerate(layers) for n in layer.inputs):
+            return layers
+        order: networkx.DiGraph[str] = networkx.DiGraph()
+        order.add_nodes_from(written)
+        order.add_edges_from((n, la.name) for la in layers for n in la.inputs if n in written)
+        try:
+            names = list(networkx.lexicographical_topological_sort(order, position.get))
+        except networkx.NetworkXUnfeasible:
+            cycle = [source for source, _ in networkx.find_cycle(order)]
+            cycle.reverse()
+            path = " <- ".join([*cycle, cycle[0]])
+            self._fail(f"there is a cycle: {path}", written[cycle[0]].location)
+            return []
+        return [written[name] for name in names]
+
+    def _read_outputs(self, layers: list[Layer]) -> None:
+        value = self._root.get("outputs")
+        if value is None:
+            last = layers[-1].name
+            self._graph.outputs = {last: last}
+            return
+        if not value.is_list or not value.data:
+            self._fail(f"outputs: expected a list of layer names, found {value.kind}", value)
+            return
+        names = [layer.name for layer in layers]
+        for item in value.data:
+            if item.data not in names:
+                hint = did_you_mean(str(item.data), names)
+                self._fail(f"outputs: there is no layer named {item.data!r}", item, hint)
+            elif item.data in self._graph.outputs:
+                self._fail(f"outputs: {item.data} is named twice", item)
+            else:
+                self._graph.outputs[item.data] = item.data
+
+    def _check_reachable(self) -> None:
+        """Every layer and input must lead to an output: what does not is a mistake."""
+        used: set[str] = set()
+        for node in reversed(list(self._graph)):
+            if node.name in self._graph.outputs or node.name in used:
+                used.update(node.inputs, [node.name])
+                continue
+            assert node.location is not None
+            self._errors.append(
+                ModelFileError(
+                    "leads to no output",
+                    location=node.location,
+                    subject=node.subject,
+                    hint="name it in outputs:, or use it as an input, or remove it",
+                )
+            )
+
+
+_EXAMPLES = {
+    "inputs": "for example: inputs: {image: [28, 28, 1]}",
+    "layers": "for example: layers: [Flatten, Dense: {units: 10}]",
+}
+

@@ -1,0 +1,47 @@
+"""Numbers and shapes in words, shared by tables, markdown and messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+from ..passes import ReceptiveField
+from ..types import Dim
+
+
+def count(value: Dim | None) -> str:
+    """An integer with thousands separated; an expression as it is; nothing as a dash."""
+    if value is None:
+        return "-"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def size_in_bytes(value: Dim | None) -> str:
+    """A number of bytes in the largest binary unit that it fills."""
+    if value is None or not isinstance(value, int):
+        return count(value)
+    for unit, scale in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if value >= scale:
+            return f"{value / scale:.1f} {unit}"
+    return f"{value} B"
+
+
+def shape(sizes: Sequence[Dim | None]) -> str:
+    """A shape as Keras prints it."""
+    return f"({', '.join(str(size) for size in sizes)})"
+
+
+def number(value: Fraction) -> int | float:
+    """A fraction as an integer where it is one."""
+    return int(value) if value.denominator == 1 else float(value)
+
+
+def field(value: ReceptiveField | None) -> str:
+    """A receptive field's size and stride, such as ``7x7 /2``."""
+    if value is None:
+        return "-"
+    sizes = "x".join(str(size) for size in value.size)
+    if value.stride is None:
+        return f"{sizes} (all)"
+    strides = sorted({number(stride) for stride in value.stride})
+    return f"{sizes} /{'x'.join(f'{stride:g}' for stride in strides)}"

@@ -1,0 +1,209 @@
+"""What came out of a model: as tables and grids for people, and as JSON for programs."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from ..runtime.run import Output, RunResult, Score
+
+    Array = np.ndarray[Any, Any]
+
+_SAMPLES_SHOWN = 8
+_GRID_ELEMENTS = 256
+"""A sample of more elements than this is summed up rather than printed."""
+
+_JSON_ELEMENTS = 10_000
+"""The values of an output of more elements than this are left out of the JSON."""
+
+_PIPE_WIDTH = 10_000
+"""Columns where output is not a terminal: nothing is cut or wrapped."""
+
+_AXIS_NAMES = {"C": "channel", "D": "depth"}
+
+
+def results_json(result: RunResult, top: int) -> dict[str, Any]:
+    """The result as strict JSON: numbers that are not finite are the strings ``NaN``, ``Infinity``
+    and ``-Infinity``, which Python's ``float`` and JavaScript's ``Number`` read.
+
+    Args:
+        result: What came out of a model.
+        top: How many of the highest scores of each sample to list.
+
+    Returns:
+        ``model``, ``provider`` and ``outputs``: for each its ``name``, ``shape``, ``dtype``,
+        ``values`` (nested lists, or null for more than 10,000 elements) and ``top`` (for each
+        sample a list of ``index``, ``value`` and ``name`` where there are class names; null where
+        the output is not a row of scores a sample).
+    """
+    return {
+        "model": result.model,
+        "provider": result.provider,
+        "outputs": [_output_json(output, top) for output in result.outputs],
+    }
+
+
+def print_results(result: RunResult, top: int, console: Console | None = None) -> None:
+    """Print the result: a table of the highest scores, or a summary and the numbers themselves.
+
+    Args:
+        result: What came out of a model.
+        top: How many of the highest scores of each sample to list.
+        console: Where to; standard output if None, in colour on a terminal only.
+    """
+    console = console or _console()
+    console.print(Text(f"{result.model} on {result.provider}", style="dim"))
+    others = []
+    for output in result.outputs:
+        scores = output.top(top)
+        if scores is None:
+            others.append(output)
+            continue
+        console.print(_score_table(output, scores))
+        _print_left_out(output, console)
+    if others:
+        console.print(_summary_table(others))
+    for output in others:
+        _print_numbers(output, console)
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+
+
+def _output_json(output: Output, top: int) -> dict[str, Any]:
+    values, scores = output.values, output.top(top)
+    listed = values.size <= _JSON_ELEMENTS
+    return {
+        "name": output.name,
+        "shape": list(values.shape),
+        "dtype": str(values.dtype),
+        "values": _strict(values.tolist()) if listed else None,
+        "top": scores and [[_score_json(score) for score in best] for best in scores],
+    }
+
+
+def _score_json(score: Score) -> dict[str, Any]:
+    found = {"index": score.index, "value": _strict(score.value)}
+    return found if score.name is None else {**found, "name": score.name}
+
+
+def _strict(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_strict(item) for item in value]
+    if not isinstance(value, float) or math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else f"{'-' * (value < 0)}Infinity"
+
+
+def _score_table(output: Output, scores: list[list[Score]]) -> Table:
+    batch = len(scores) > 1
+    table = _table(f"{_plain(output.name)}  {_type(output)}")
+    for title in ["sample"] * batch + ["class"]:
+        table.add_column(title, justify="right")
+    if output.classes:
+        table.add_column("name", overflow="fold")
+    table.add_column("value", justify="right")
+    for sample, best in enumerate(scores[:_SAMPLES_SHOWN]):
+        for place, score in enumerate(best):
+            row = [str(sample) if place == 0 else ""] * batch + [str(score.index)]
+            row += [_plain(score.name)] if score.name is not None else []
+            table.add_row(*map(Text, [*row, f"{score.value:g}"]))
+    return table
+
+
+def _summary_table(outputs: list[Output]) -> Table:
+    table = _table(None)
+    table.add_column("output", overflow="fold")
+    table.add_column("type", overflow="fold")
+    for title in ("min", "mean", "max"):
+        table.add_column(title, justify="right")
+    for output in outputs:
+        row = [_plain(output.name), _type(output), *_statistics(output.values)]
+        table.add_row(*map(Text, row))
+    return table
+
+
+def _table(title: str | None) -> Table:
+    return Table(
+        title=Text(title, style="bold") if title else None,
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        show_edge=False,
+        header_style="bold",
+    )
+
+
+def _type(output: Output) -> str:
+    shape = ", ".join(str(size) for size in output.values.shape)
+    return f"{output.values.dtype}[{shape}] {output.layout}".rstrip()
+
+
+def _statistics(values: Array) -> list[str]:
+    if not values.size:
+        return ["-"] * 3
+    with np.errstate(invalid="ignore", over="ignore"):
+        found = (values.min(), values.mean(dtype=np.float64), values.max())
+    return [f"{number:g}" for number in found]
+
+
+def _print_numbers(output: Output, console: Console) -> None:
+    """Each sample's numbers, if they are few."""
+    for label, grid in _grids(output):
+        console.print(Text(f"\n{_plain(output.name)}{label}", style="bold"))
+        console.print(Text("\n".join(_rows(grid))), soft_wrap=True)
+    if output.values.ndim > 2:
+        _print_left_out(output, console)
+
+
+def _print_left_out(output: Output, console: Console) -> None:
+    if len(output.values) > _SAMPLES_SHOWN:
+        text = f"the first {_SAMPLES_SHOWN} of {len(output.values)} samples; -o saves all"
+        console.print(Text(text, style="dim"))
+
+
+def _grids(output: Output) -> Iterator[tuple[str, Array]]:
+    """The two last axes of each sample with channels first, and where they lie in the others."""
+    samples = output.values if output.values.ndim > 1 else output.values.reshape(1, -1)
+    if not samples.size or samples[0].size > _GRID_ELEMENTS:
+        return
+    for number, sample in enumerate(samples[:_SAMPLES_SHOWN]):
+        place = f", sample {number}" if len(samples) > 1 else ""
+        if output.layout.endswith("C"):
+            sample = np.moveaxis(sample, -1, 0)
+        if sample.ndim > 2 and len(sample) == sample.size:
+            sample = sample.reshape(1, -1)
+        for index in np.ndindex(sample.shape[:-2]):
+            yield place + _labels(output, index), np.atleast_2d(sample[index])
+
+
+def _labels(output: Output, index: tuple[int, ...]) -> str:
+    """Such as ``, channel 3``."""
+    letters = "CD" if output.layout else ""
+    names = [_AXIS_NAMES[letter] for letter in letters] or ["index"] * len(index)
+    return "".join(f", {name} {i}" for name, i in zip(names, index, strict=False))
+
+
+def _rows(grid: Array) -> list[str]:
+    """The numbers as text, each column aligned."""
+    cells = [[f"{number:g}" for number in row] for row in grid]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return [
+        " ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+        for row in cells
+    ]
+
+
+def _plain(text: str) -> str:
+    """A name from a file without what a terminal would take for a command."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)

@@ -1,0 +1,160 @@
+"""What an .onnx file says of its inputs and outputs: names, shapes, element types and layouts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..errors import RuntimeFailure
+
+Array = np.ndarray[Any, Any]
+
+_OTHER_LAYOUT = {"NCL": "NLC", "NCHW": "NHWC", "NCDHW": "NDHWC"}
+_OTHER_LAYOUT |= {last: first for first, last in _OTHER_LAYOUT.items()}
+
+_DTYPES = {
+    "float": "float32",
+    "double": "float64",
+    "float16": "float16",
+    "bool": "bool",
+    **{name: name for name in ("int8", "int16", "int32", "int64")},
+    **{name: name for name in ("uint8", "uint16", "uint32", "uint64")},
+}
+
+_IMAGE_CHANNELS = (1, 3, 4)
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """One input or output, printed ``float32[N, 1, 28, 28]``.
+
+    Attributes:
+        name: Its name in the file.
+        shape: Its sizes, the batch first; a size of any number is a name.
+        dtype: Its element type.
+        layout: Its axes in order, such as ``NCHW``; empty where there are no spatial axes, or
+            where the file does not say and it cannot be told.
+    """
+
+    name: str
+    shape: tuple[int | str, ...]
+    dtype: np.dtype[Any]
+    layout: str = ""
+
+    @property
+    def sizes(self) -> str:
+        """The shape in words, such as ``[N, 1, 28, 28]``."""
+        return f"[{', '.join(str(size) for size in self.shape)}]"
+
+    @property
+    def order(self) -> str:
+        """``channels first``, ``channels last``, or nothing where there is no layout."""
+        return channel_order(self.layout)
+
+    @property
+    def channel_axis(self) -> int:
+        """Where the channels lie; the second axis where there is no layout."""
+        return self.layout.find("C") if self.layout else 1
+
+    def size(self, letter: str) -> int | str:
+        """The size of an axis of the layout, such as ``H``."""
+        return self.shape[self.layout.index(letter)]
+
+    def accepts(self, shape: Sequence[int]) -> bool:
+        """Whether an array of this shape fits."""
+        return len(shape) == len(self.shape) and all(
+            size == found for size, found in zip(self.shape, shape, strict=True)
+            if isinstance(size, int)
+        )
+
+    def swapped(self) -> TensorSpec | None:
+        """The same tensor in the other layout, if it has a layout."""
+        if not self.layout:
+            return None
+        layout = _OTHER_LAYOUT[self.layout]
+        return replace(self, shape=tuple(self.size(axis) for axis in layout), layout=layout)
+
+    def __str__(self) -> str:
+        return f"{self.dtype.name}{self.sizes}"
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a model takes and gives.
+
+    Attributes:
+        inputs: Its inputs, in the order of the file.
+        outputs: Its outputs, in the order of the file.
+        classes: The names of the classes it tells apart, if the file has them.
+    """
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    classes: tuple[str, ...] = ()
+
+
+def read_signature(session: Any) -> Signature:
+    """What the model of an onnxruntime session takes and gives.
+
+    Layouts and class names come from the metadata ``graphcnn.input_layouts``,
+    ``graphcnn.output_layouts`` and ``graphcnn.classes``. A file without them is taken to be
+    channels first, unless only its last axis has the size of an image's channels.
+
+    Raises:
+        RuntimeFailure: An input or an output is not a tensor of numbers.
+    """
+    metadata = session.get_modelmeta().custom_metadata_map
+    inputs, outputs, classes = (
+        _decoded(metadata.get(f"graphcnn.{key}"))
+        for key in ("input_layouts", "output_layouts", "classes")
+    )
+    return Signature(
+        tuple(_spec("input", item, inputs) for item in session.get_inputs()),
+        tuple(_spec("output", item, outputs) for item in session.get_outputs()),
+        tuple(str(name) for name in classes) if isinstance(classes, list) else (),
+    )
+
+
+def channel_order(layout: str) -> str:
+    """``channels first``, ``channels last``, or nothing where there is no layout."""
+    if not layout:
+        return ""
+    return "channels first" if layout[1] == "C" else "channels last"
+
+
+def _decoded(text: str | None) -> Any:
+    """JSON that somebody else may have written: None where it is not JSON."""
+    try:
+        return json.loads(text or "null")
+    except (ValueError, RecursionError):
+        return None
+
+
+def _spec(kind: str, item: Any, layouts: Any) -> TensorSpec:
+    element = item.type.removeprefix("tensor(").removesuffix(")")
+    if element not in _DTYPES:
+        raise RuntimeFailure(
+            f"{kind} {item.name!r} is a {item.type}", hint="only tensors of numbers can be run"
+        )
+    shape = tuple(_size(size) for size in item.shape)
+    stated = layouts.get(item.name) if isinstance(layouts, dict) else None
+    known = isinstance(stated, str) and stated in _OTHER_LAYOUT and len(stated) == len(shape)
+    return TensorSpec(
+        item.name, shape, np.dtype(_DTYPES[element]), str(stated) if known else _guessed(shape)
+    )
+
+
+def _size(size: Any) -> int | str:
+    if isinstance(size, int) and size >= 0:
+        return size
+    return size if isinstance(size, str) else "?"
+
+
+def _guessed(shape: tuple[int | str, ...]) -> str:
+    if len(shape) != 4:
+        return ""
+    return "NHWC" if shape[3] in _IMAGE_CHANNELS and shape[1] not in _IMAGE_CHANNELS else "NCHW"
