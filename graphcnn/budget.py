@@ -39,7 +39,9 @@ class Quantity(int):
         text = value if isinstance(value, str) else ""
         match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]i?)?(?:b|bytes)?", text.strip().lower())
         if not match or (match[2] or "") not in _SUFFIXES:
-            raise OptionError(f"expected a number such as 500k, 1.5M or 2MiB, found {shorten(value)}")
+            raise OptionError(
+                f"expected a number such as 500k, 1.5M or 2MiB, found {shorten(value)}"
+            )
         return cls(float(match[1]) * _SUFFIXES[match[2] or ""])
 
 
@@ -90,12 +92,16 @@ class Budget(Options):
         rows: list[tuple[str, Any, Quantity | None, str]] = [
             ("params", summary.total_params, self.params, f"in {heaviest.name}"),
             ("macs", summary.macs, self.macs, f"in {busiest.name}"),
-            ("peak_activation_bytes", summary.peak.bytes or 0, self.peak_activation_bytes,
-             f"at {peak}"),
+            (
+                "peak_activation_bytes",
+                summary.peak.bytes or 0,
+                self.peak_activation_bytes,
+                f"at {peak}",
+            ),
             ("model_bytes", summary.model_bytes, self.model_bytes, f"in {heaviest.name}"),
         ]
         over = [
-            f"budget: {name} is {found:,}, {found - limit:,} over the limit of {limit:,}; most {why}"
+            f"budget: {name} is {found:,}, over the limit of {limit:,}; most {why}"
             for name, found, limit, why in rows
             if limit is not None and found > limit
         ]

@@ -76,7 +76,7 @@ def pipeline(input_layout: InputLayout) -> list[Pass]:
     return [DropTrainingLayers(), *_EXTRA_PASSES, AssignLayout(input_layout=input_layout)]
 
 
-def compile(  # noqa: A001
+def compile(
     graph: Graph,
     path: str | Path,
     *,

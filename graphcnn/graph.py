@@ -68,7 +68,7 @@ class Graph:
         self.outputs: dict[str, str] = {}
         self.digest: str | None = None
         self.budget = Budget()
-        self._nx = networkx.MultiDiGraph()
+        self._nx: networkx.MultiDiGraph[str] = networkx.MultiDiGraph()
         self._specs: dict[str, WeightSpec] = {}
         self._owners: dict[str, int] = {}
         self._stems: dict[str, int] = {}
@@ -82,7 +82,7 @@ class Graph:
         Nodes carry ``node`` (a `Node`) and ``type`` (a `TensorType`), edges ``operand``, the index
         of the input.
         """
-        return networkx.graphviews.generic_graph_view(self._nx)
+        return networkx.graphviews.generic_graph_view(self._nx)  # type: ignore[type-var]
 
     def __len__(self) -> int:
         return len(self._nx)
@@ -93,8 +93,7 @@ class Graph:
     def __iter__(self) -> Iterator[Node]:
         """The nodes, each after its inputs, in the order they were written where that allows."""
         if self._order is None:
-            sequence = self._nx.nodes(data="sequence")
-            order = networkx.lexicographical_topological_sort(self._nx, key=dict(sequence).get)
+            order = networkx.lexicographical_topological_sort(self._nx, key=self._sequence_of)
             try:
                 self._order = tuple(self._nx.nodes[name]["node"] for name in order)
             except networkx.NetworkXUnfeasible:
@@ -124,7 +123,7 @@ class Graph:
 
     def users(self, name: str) -> list[Node]:
         """The nodes that take a value, each once, in the order they were written."""
-        users = sorted(self._nx.successors(name), key=lambda n: self._nx.nodes[n]["sequence"])
+        users = sorted(self._nx.successors(name), key=self._sequence_of)
         return [self.node(user) for user in users]
 
     @property
@@ -135,9 +134,7 @@ class Graph:
     @property
     def weights(self) -> dict[str, WeightSpec]:
         """What the graph asks of each weight, by name, in the order of the nodes."""
-        return {
-            name: self._specs[name] for node in self for name in node.weights.values()
-        }
+        return {name: self._specs[name] for node in self for name in node.weights.values()}
 
     def weight(self, name: str) -> WeightSpec:
         """What the graph asks of one weight."""
@@ -287,12 +284,15 @@ class Graph:
                 error = GraphError(f"recorded as {recorded}, inferred as {found}")
                 raise self._explained(error, node)
 
+    def _sequence_of(self, name: str) -> tuple[int, int]:
+        return self._nx.nodes[name]["sequence"]  # type: ignore[no-any-return]
+
     def _sequence(self, after: str | None) -> tuple[int, int]:
         """The key that orders a new node among those that could come next."""
         self._counter += 1
         if after is None:
             return self._counter, 0
-        return self._nx.nodes[after]["sequence"][0], self._counter
+        return self._sequence_of(after)[0], self._counter
 
     def _infer(self, node: Node) -> tuple[TensorType, dict[str, WeightSpec]]:
         """The type and the weights of a node, with any error explained."""
@@ -384,4 +384,3 @@ def snake_case(title: str) -> str:
 
     words = re.sub(r"(?<=.)(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])", "_", title)
     return words.lower()
-

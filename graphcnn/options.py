@@ -38,7 +38,7 @@ class Options:
 
     def __post_init__(self) -> None:
         errors: list[GraphCNNError] = []
-        for name, hint in field_types(type(self)).items():
+        for name, hint in field_types(type(self)).items():  # type: ignore[arg-type]  # hashable
             try:
                 object.__setattr__(self, name, _convert(getattr(self, name), hint, name))
             except GraphCNNError as error:
@@ -52,7 +52,7 @@ class Options:
 
 
 @cache
-def field_types(cls: type[Options]) -> dict[str, Any]:
+def field_types(cls: type[Any]) -> dict[str, Any]:
     """The resolved type hint of every field, in order."""
     hints = get_type_hints(cls, include_extras=True)
     return {field.name: hints[field.name] for field in option_fields(cls)}
@@ -81,7 +81,7 @@ def build(cls: type[T], values: Mapping[str, Any]) -> T:
         errors.append(OptionError(f"missing {', '.join(missing)}"))
     if not errors:
         return cls(**values)
-    hints = field_types(cls)
+    hints = field_types(cls)  # type: ignore[arg-type]  # classes are hashable
     for name in values.keys() & known.keys():
         try:
             _convert(values[name], hints[name], name)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import ErrorGroup, GraphCNNError, OptionError, WeightError, did_you_mean
-from .types import DType
 
 if TYPE_CHECKING:
     import numpy as np

@@ -114,7 +114,9 @@ def _in_layout(
         changed[source, wanted] = graph.add(
             ChangeLayout(channels_first=wanted == FIRST),
             source,
-            name=graph.unused(f"{source}/{'channels_first' if wanted == FIRST else 'channels_last'}"),
+            name=graph.unused(
+                f"{source}/{'channels_first' if wanted == FIRST else 'channels_last'}"
+            ),
             location=node.location,
             layout=wanted,
             passes=(AssignLayout.name,),

@@ -63,8 +63,9 @@ def _field(graph: Graph, node: Node, fields: dict[str, Field]) -> Field:
     known = [field for field in given if field]
     if any(len(field) != len(own) for field in known):
         return None
-    return tuple(_hull([_compose(field[axis], step) for field in known])
-                 for axis, step in enumerate(own))
+    return tuple(
+        _hull([_compose(field[axis], step) for field in known]) for axis, step in enumerate(own)
+    )
 
 
 def _compose(outer: Reach, step: Reach) -> Reach:

@@ -14,24 +14,43 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from ..compiler import CompileReport
+    from graphcnn.compiler import CompileReport
 
 _STDOUT = "-"
 
 
 @click.command("compile")
 @click.argument("model", type=click.Path())
-@click.option("-o", "--output", type=click.Path(), help="The file to write; - is standard output."
-              "  [default: MODEL with .onnx]")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(),
+    help="The file to write; - is standard output.  [default: MODEL with .onnx]",
+)
 @click.option("--weights", type=click.Path(), help="A .safetensors or .npz file.")
-@click.option("--seed", type=int, default=0, show_default=True,
-              help="What weights are drawn from when none are given.")
+@click.option(
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    help="What weights are drawn from when none are given.",
+)
 @click.option("--batch", type=click.IntRange(1), help="Fix the batch size.  [default: any]")
-@click.option("--input-layout", type=click.Choice(["nchw", "nhwc"]), default="nchw",
-              show_default=True, help="Channels first or last, for inputs and outputs.")
+@click.option(
+    "--input-layout",
+    type=click.Choice(["nchw", "nhwc"]),
+    default="nchw",
+    show_default=True,
+    help="Channels first or last, for inputs and outputs.",
+)
 @click.option("--opset", type=int, help="The version of ONNX's operators.  [default: 17]")
-@click.option("--external-data", type=click.Choice(["auto", "always", "never"]), default="auto",
-              show_default=True, help="Weights in a file of their own; auto is past 2 GiB.")
+@click.option(
+    "--external-data",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    help="Weights in a file of their own; auto is past 2 GiB.",
+)
 @click.option("--taps", metavar="NAME,...", help="Layers whose values become outputs; or all.")
 @click.option("--no-verify", is_flag=True, help="Do not run the file once in onnxruntime.")
 @click.option("--print-after", multiple=True, metavar="PASS", help="Print the graph after a pass.")
@@ -51,8 +70,8 @@ def command(model: str, output: str | None, **options: Any) -> None:
       graphcnn compile model.yaml --taps all -o features.onnx
       graphcnn compile model.yaml -o - | ssh device 'cat > model.onnx'
     """
-    from ..compiler import compile as compile_graph
-    from ..frontends.yaml import load
+    from graphcnn.compiler import compile as compile_graph
+    from graphcnn.frontends.yaml import load
 
     graph = load(model)
     target = output or str(Path(model).with_suffix(".onnx"))
@@ -82,7 +101,7 @@ def _destination(target: str) -> Iterator[Path]:
         path = Path(folder) / "model.onnx"
         yield path
         if path.with_name(f"{path.name}.data").exists():
-            from ..errors import ExportError
+            from graphcnn.errors import ExportError
 
             raise ExportError("external data cannot go to standard output", hint="-o FILE.onnx")
         with path.open("rb") as file:
@@ -100,8 +119,12 @@ def _progress() -> Iterator[Any]:
     from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
 
     bar = Progress(
-        "writing weights", BarColumn(), DownloadColumn(), TransferSpeedColumn(),
-        console=Console(stderr=True), transient=True,
+        "writing weights",
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        console=Console(stderr=True),
+        transient=True,
     )
     with bar:
         task = bar.add_task("", total=None)

@@ -37,10 +37,10 @@ def command(
       graphcnn infer-shapes model.yaml --json | jq .macs
       graphcnn infer-shapes model.yaml --budget params=500k --budget macs=10M
     """
-    from ..frontends.yaml import load
-    from ..passes import summarize
-    from ..report.console import show
-    from ..report.summary import summary_json, summary_markdown, summary_table
+    from graphcnn.frontends.yaml import load
+    from graphcnn.passes import summarize
+    from graphcnn.report.console import show
+    from graphcnn.report.summary import summary_json, summary_markdown, summary_table
 
     graph = load(model)
     limits = graph.budget.with_limits(budget)

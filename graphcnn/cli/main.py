@@ -7,7 +7,8 @@ import sys
 
 import click
 
-from ..errors import GraphCNNError
+from graphcnn.errors import GraphCNNError
+
 from . import compile as compile_command
 from . import infer_shapes, run, schema
 
@@ -80,5 +81,6 @@ def _print_errors(error: GraphCNNError) -> None:
 def _complain(text: str) -> None:
     head, *rest = text.split("\n")
     colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
-    click.echo("\n".join([click.style(head, fg="red", bold=True) if colour else head, *rest]),
-               err=True)
+    click.echo(
+        "\n".join([click.style(head, fg="red", bold=True) if colour else head, *rest]), err=True
+    )

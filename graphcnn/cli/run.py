@@ -65,8 +65,9 @@ def command(
     """
     import json
 
-    from ..report.results import print_results, results_json
-    from ..runtime.run import check_target, run
+    from graphcnn.report.console import show
+    from graphcnn.report.results import results_json, results_table
+    from graphcnn.runtime.run import check_target, run
 
     if output:
         check_target(output, force)
@@ -76,6 +77,6 @@ def command(
     if as_json:
         click.echo(json.dumps(results_json(result, top), allow_nan=False))
         return
-    print_results(result, top)
+    show(results_table(result, top))
     if output:
         click.echo(f"saved in {output}")

@@ -15,6 +15,6 @@ def command() -> None:
     Example:
       graphcnn schema > graphcnn.schema.json
     """
-    from ..frontends.schema import model_schema
+    from graphcnn.frontends.schema import model_schema
 
     click.echo(json.dumps(model_schema(), indent=2))

@@ -16,12 +16,12 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from ..errors import ExportError
-from ..graph import Graph, Node
-from ..ops import Input
-from ..ops.arrange import ChannelsFirstRows, ChannelsLeading, Then
-from ..types import Dim, DType, Layout, TensorType, product
-from ..weights import WeightStore
+from graphcnn.errors import ExportError
+from graphcnn.graph import Graph, Node
+from graphcnn.ops import Input
+from graphcnn.ops.arrange import ChannelsFirstRows, ChannelsLeading, Then
+from graphcnn.types import Dim, DType, Layout, TensorType, product
+from graphcnn.weights import WeightStore
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
@@ -283,5 +283,3 @@ def _value_names(graph: Graph) -> dict[str, str]:
             names[output] = graph.unused(f"{output}/{str(layout).replace(' ', '_')}")
         names[source] = output
     return names
-
-

@@ -7,10 +7,12 @@ and small constants, whose values shapes depend on, are kept.
 
 from __future__ import annotations
 
+import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from ..errors import ExportError
+from graphcnn.errors import ExportError
+
 from .builder import Initializer, Lowered
 
 _SMALL_BYTES = 1024
@@ -38,16 +40,14 @@ def stand_in(lowered: Lowered) -> bytes:
     model, large = _without_large(lowered)
     makers = []
     for item in large:
-        shape = numpy_helper.from_array(_shape_array(item), f"{item.name}/shape")
+        shape = numpy_helper.from_array(np.asarray(item.dims, np.int64), f"{item.name}/shape")
         model.graph.initializer.append(shape)
         zero = helper.make_tensor("value", item.dtype.onnx, [1], [0])
-        makers.append(
-            helper.make_node("ConstantOfShape", [shape.name], [item.name], value=zero)
-        )
+        makers.append(helper.make_node("ConstantOfShape", [shape.name], [item.name], value=zero))
     nodes = [*makers, *model.graph.node]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())
 
 
 def _without_large(lowered: Lowered) -> tuple[onnx.ModelProto, list[Initializer]]:
@@ -61,9 +61,3 @@ def _without_large(lowered: Lowered) -> tuple[onnx.ModelProto, list[Initializer]
             array = item.load().reshape(item.dims)
             model.graph.initializer.append(numpy_helper.from_array(array, item.name))
     return model, large
-
-
-def _shape_array(item: Initializer):  # type: ignore[no-untyped-def]
-    import numpy as np
-
-    return np.asarray(item.dims, np.int64)

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import onnx
 
-from ..errors import ExportError, WeightError
+from graphcnn.errors import ExportError, WeightError
+
 from .builder import Initializer, Lowered
 
 if TYPE_CHECKING:
@@ -65,7 +66,9 @@ def write_model(
         _write_split(lowered, path, progress)
         return
     with path.open("wb") as out:
-        _write_head(lowered, out, sum(_field_size(_header(i), i.bytes) for i in lowered.initializers))
+        _write_head(
+            lowered, out, sum(_field_size(_header(i), i.bytes) for i in lowered.initializers)
+        )
         for item in lowered.initializers:
             _write_inline(item, out, progress)
 
@@ -105,8 +108,8 @@ def _write_head(lowered: Lowered, out: BinaryIO, initializer_bytes: int) -> None
     rest = onnx.ModelProto()
     rest.CopyFrom(lowered.model)
     rest.ClearField("graph")
-    body = lowered.model.graph.SerializeToString(deterministic=True)
-    out.write(rest.SerializeToString(deterministic=True))
+    body = _serialized(lowered.model.graph)
+    out.write(_serialized(rest))
     out.write(_tag(onnx.ModelProto, "graph") + _varint(len(body) + initializer_bytes))
     out.write(body)
 
@@ -159,7 +162,7 @@ def _check_finite(name: str, block: Array) -> None:
 
 def _header(item: Initializer) -> bytes:
     """The tensor without its data."""
-    return _tensor(item).SerializeToString(deterministic=True)
+    return _serialized(_tensor(item))
 
 
 def _external_header(item: Initializer, location: str, offset: int) -> bytes:
@@ -167,7 +170,12 @@ def _external_header(item: Initializer, location: str, offset: int) -> bytes:
     tensor.data_location = onnx.TensorProto.EXTERNAL
     for key, value in (("location", location), ("offset", offset), ("length", item.bytes)):
         tensor.external_data.add(key=key, value=str(value))
-    return tensor.SerializeToString(deterministic=True)
+    return _serialized(tensor)
+
+
+def _serialized(message: Any) -> bytes:
+    """The same bytes every time."""
+    return bytes(message.SerializeToString(deterministic=True))
 
 
 def _tensor(item: Initializer) -> onnx.TensorProto:
@@ -177,7 +185,7 @@ def _tensor(item: Initializer) -> onnx.TensorProto:
 def _message_size(lowered: Lowered) -> int:
     """The bytes of the whole model in one message."""
     fields = sum(_field_size(_header(item), item.bytes) for item in lowered.initializers)
-    return lowered.model.ByteSize() + fields + 2 * len(_varint(SizeLimit))
+    return int(lowered.model.ByteSize()) + fields + 2 * len(_varint(SizeLimit))
 
 
 def _field_size(header: bytes, raw_bytes: int | None) -> int:

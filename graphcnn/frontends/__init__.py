@@ -1,0 +1,1 @@
+"""Text or file in, `Graph` out."""

@@ -25,7 +25,7 @@ from ruamel.yaml.events import (
 )
 from ruamel.yaml.nodes import ScalarNode
 
-from ..errors import GraphCNNError, ModelFileError, SourceLocation
+from graphcnn.errors import GraphCNNError, ModelFileError, SourceLocation
 
 MAX_BYTES = 16 * 2**20
 MAX_DEPTH = 64
@@ -118,7 +118,6 @@ class Value:
             hint = f"known here: {known}" if known else "$names belong to the layers of a block"
             raise ModelFileError(f"unknown parameter ${name}", location=self.location, hint=hint)
         return Value(parameters[name].data, self.location)
-
 
     def substitute_keys(self, parameters: Mapping[str, Value], keys: Sequence[str]) -> Value:
         """This mapping with ``$name`` replaced in the values of some keys only."""
@@ -225,7 +224,9 @@ class _Composer:
                 root = value
         if root is None or root.data is None:
             top = SourceLocation(self._file, 1, 1)
-            raise ModelFileError("the file is empty", location=top, hint="it needs inputs: and layers:")
+            raise ModelFileError(
+                "the file is empty", location=top, hint="it needs inputs: and layers:"
+            )
         return root
 
     def _leaf(self, event: NodeEvent) -> Value:

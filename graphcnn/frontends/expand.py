@@ -11,10 +11,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from ..errors import GraphCNNError, ModelFileError, OptionError, SourceLocation, did_you_mean
-from ..graph import snake_case
-from ..ops import OPS, Op
-from ..options import build
+from graphcnn.errors import GraphCNNError, ModelFileError, OptionError, SourceLocation, did_you_mean
+from graphcnn.graph import snake_case
+from graphcnn.ops import OPS, Op
+from graphcnn.options import build
+
 from .document import Value
 
 MAX_LAYERS = 200_000
@@ -143,9 +144,7 @@ class Expander:
     def _step(self, place: SourceLocation) -> None:
         self._steps += 1
         if self._steps > MAX_LAYERS:
-            raise ModelFileError(
-                f"the layers expand to more than {MAX_LAYERS:,}", location=place
-            )
+            raise ModelFileError(f"the layers expand to more than {MAX_LAYERS:,}", location=place)
 
     def _read_blocks(self) -> None:
         blocks = self._root.get("blocks")
@@ -299,9 +298,7 @@ class Expander:
         self._pending.append(_Pending(name, op, inputs, place))
         scope.last = name
 
-    def _layer_name(
-        self, title: str, options: Value, scope: _Scope, place: SourceLocation
-    ) -> str:
+    def _layer_name(self, title: str, options: Value, scope: _Scope, place: SourceLocation) -> str:
         """Enter a layer under the name it is given, or under one made from its operator."""
         value = options.get("name")
         given = self._given_name(value, scope) if value else None
@@ -345,8 +342,11 @@ class Expander:
         if value is None:
             if scope.last is None:
                 known = ", ".join(scope.names)
-                self._fail("the first layer must say which input it takes", place,
-                           f"inputs: [...], one or more of {known}")
+                self._fail(
+                    "the first layer must say which input it takes",
+                    place,
+                    f"inputs: [...], one or more of {known}",
+                )
                 return []
             return [scope.last]
         items = value.data if value.is_list else [value]

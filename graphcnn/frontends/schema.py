@@ -10,11 +10,12 @@ from typing import Any
 
 import msgspec
 
-from ..budget import Budget, Quantity
-from ..initializers import INITIALIZERS, Constant, Initializer
-from ..ops import OPS, ActivationFunction
-from ..ops.activations import FUNCTIONS
-from ..options import Options, field_types, option_fields
+from graphcnn.budget import Budget, Quantity
+from graphcnn.initializers import INITIALIZERS, Constant, Initializer
+from graphcnn.ops import OPS, ActivationFunction
+from graphcnn.ops.activations import FUNCTIONS
+from graphcnn.options import Options, field_types, option_fields
+
 from .expand import MAX_REPEAT
 from .yaml import KEYS
 
@@ -34,8 +35,11 @@ def model_schema() -> JSON:
         "inputs": _inputs(),
         "layers": {"$ref": "#/$defs/layers"},
         "outputs": {**_NAMES, "description": "The layers that are results; the last by default."},
-        "blocks": {"type": "object", "additionalProperties": {"$ref": "#/$defs/block"},
-                   "description": "Groups of layers, used like a layer."},
+        "blocks": {
+            "type": "object",
+            "additionalProperties": {"$ref": "#/$defs/block"},
+            "description": "Groups of layers, used like a layer.",
+        },
         "budget": _options(Budget),
     }
     assert properties.keys() == set(KEYS)
@@ -133,7 +137,7 @@ def _operator(cls: type[Options]) -> JSON:
 
 
 def _options(cls: type[Options]) -> JSON:
-    types = field_types(cls)
+    types = field_types(cls)  # type: ignore[arg-type]  # classes are hashable
     required = [field.name for field in option_fields(cls) if field.default is _missing(field)]
     schema: JSON = {
         "type": "object",

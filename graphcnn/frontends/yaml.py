@@ -13,17 +13,12 @@ from pathlib import Path
 
 import networkx
 
-from ..budget import Budget
-from ..errors import (
-    ErrorGroup,
-    GraphCNNError,
-    ModelFileError,
-    SourceLocation,
-    did_you_mean,
-)
-from ..graph import Graph
-from ..options import build
-from ..types import Dim, symbol
+from graphcnn.budget import Budget
+from graphcnn.errors import ErrorGroup, GraphCNNError, ModelFileError, SourceLocation, did_you_mean
+from graphcnn.graph import Graph
+from graphcnn.options import build
+from graphcnn.types import Dim, symbol
+
 from .document import Value, read_document
 from .expand import Expander, Layer, located
 
@@ -97,8 +92,9 @@ class _Reader:
 
     def _check_keys(self) -> None:
         if not self._root.is_mapping:
-            self._fail(f"expected a mapping with inputs: and layers:, found {self._root.kind}",
-                       self._root)
+            self._fail(
+                f"expected a mapping with inputs: and layers:, found {self._root.kind}", self._root
+            )
             return
         for key in self._root.data:
             if key not in KEYS:
@@ -183,9 +179,7 @@ class _Reader:
                 failed.add(layer.name)
                 continue
             try:
-                self._graph.add(
-                    layer.op, layer.inputs, name=layer.name, location=layer.location
-                )
+                self._graph.add(layer.op, layer.inputs, name=layer.name, location=layer.location)
             except GraphCNNError as error:
                 self._errors.append(error)
                 failed.add(layer.name)
@@ -249,4 +243,3 @@ _EXAMPLES = {
     "inputs": "for example: inputs: {image: [28, 28, 1]}",
     "layers": "for example: layers: [Flatten, Dense: {units: 10}]",
 }
-

@@ -3,7 +3,7 @@
 Importing this package registers them all in `OPS`.
 """
 
-from .activations import Activation, ActivationFunction, ELU, LeakyReLU, PReLU, ReLU, Softmax
+from .activations import ELU, Activation, ActivationFunction, LeakyReLU, PReLU, ReLU, Softmax
 from .conv import (
     Conv1D,
     Conv1DTranspose,
@@ -17,8 +17,10 @@ from .conv import (
     SeparableConv2D,
 )
 from .dense import Dense
+from .internal import ChangeLayout, Input
 from .merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
 from .normalization import BatchNormalization, LayerNormalization, LocalResponseNormalization
+from .op import OPS, Cost, FollowOp, Lowering, Op, Reach, SpatialOp, WeightSpec, register
 from .pooling import (
     AveragePooling1D,
     AveragePooling2D,
@@ -64,10 +66,10 @@ from .training_only import (
     SpatialDropout2D,
     SpatialDropout3D,
 )
-from .internal import ChangeLayout, Input
-from .op import OPS, Cost, Lowering, Op, Reach, WeightSpec, register
 
 __all__ = [
+    "ELU",
+    "OPS",
     "Activation",
     "ActivationFunction",
     "ActivityRegularization",
@@ -94,8 +96,8 @@ __all__ = [
     "DepthwiseConv1D",
     "DepthwiseConv2D",
     "Dropout",
-    "ELU",
     "Flatten",
+    "FollowOp",
     "GaussianDropout",
     "GaussianNoise",
     "GlobalAveragePooling1D",
@@ -116,7 +118,6 @@ __all__ = [
     "Minimum",
     "Multiply",
     "Normalization",
-    "OPS",
     "Op",
     "PReLU",
     "Permute",
@@ -136,6 +137,7 @@ __all__ = [
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
+    "SpatialOp",
     "Subtract",
     "UpSampling1D",
     "UpSampling2D",

@@ -14,11 +14,12 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar, dataclass_transfo
 
 from msgspec import Meta
 
-from ..errors import OptionError, did_you_mean
-from ..initializers import Initializer, Zeros
-from ..options import build, shorten
-from ..types import Layout, TensorType, sample_axis
-from .op import OPS, Cost, FollowOp, Lowering, Op, Reach, WeightSpec, register
+from graphcnn.errors import OptionError, did_you_mean
+from graphcnn.initializers import Initializer, Zeros
+from graphcnn.options import build, shorten
+from graphcnn.types import Layout, TensorType, sample_axis
+
+from .op import OPS, Cost, FollowOp, Lowering, Op, Reach, WeightSpec, as_dataclass, register
 
 NonNegative = Annotated[float, Meta(ge=0)]
 
@@ -56,7 +57,8 @@ class ActivationFunction(FollowOp):
     @classmethod
     def decode(cls, value: Any) -> ActivationFunction:
         """Read ``relu`` or ``{relu: {max_value: 6}}``."""
-        name, options = value, {}
+        name: Any = value
+        options: Any = {}
         if isinstance(value, Mapping) and len(value) == 1:
             ((name, options),) = value.items()
         if not isinstance(name, str) or not isinstance(options, Mapping):
@@ -81,7 +83,7 @@ def function(*names: str, **preset: Any) -> Any:
     """Class decorator: make a function known by these names as an ``activation:``."""
 
     def enter(cls: F) -> F:
-        made = cls if cls in OPS.values() else dataclass(frozen=True, kw_only=True)(cls)
+        made = cls if cls in OPS.values() else as_dataclass(cls)
         FUNCTIONS.update({name: (made, preset) for name in names})
         return made
 
@@ -226,6 +228,7 @@ class ELU(ActivationFunction):
         return ctx.emit("Elu", [x], alpha=self.alpha)
 
 
+@dataclass(frozen=True, kw_only=True)
 class AxisFunction(ActivationFunction):
     """A function of the vectors along one axis, the channels unless told otherwise."""
 
@@ -247,7 +250,6 @@ class AxisFunction(ActivationFunction):
 class Softmax(AxisFunction):
     """``exp(x) / sum(exp(x))`` along an axis. Source: keras.layers.Softmax."""
 
-    axis: int = -1
     onnx: ClassVar[str] = "Softmax"
 
 
@@ -255,7 +257,6 @@ class Softmax(AxisFunction):
 class LogSoftmax(AxisFunction):
     """The logarithm of softmax."""
 
-    axis: int = -1
     onnx: ClassVar[str] = "LogSoftmax"
 
 
@@ -269,6 +270,7 @@ class Linear(ActivationFunction):
         return x
 
 
+@dataclass(frozen=True, kw_only=True)
 class UnaryFunction(ActivationFunction):
     """A function that is one ONNX operator without attributes."""
 

@@ -15,9 +15,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta
 
-from ..errors import OptionError, ShapeError
-from ..initializers import GlorotUniform, Initializer, Zeros
-from ..types import TensorType
+from graphcnn.errors import OptionError, ShapeError
+from graphcnn.initializers import GlorotUniform, Initializer, Zeros
+from graphcnn.types import TensorType
+
 from .activations import (
     ActivationFunction,
     activated,
@@ -136,7 +137,7 @@ class Conv1D(Conv):
     """Convolution over steps. Source: keras.layers.Conv1D."""
 
     spatial_axes: ClassVar[int] = 1
-    padding: Padding | Literal["causal"] = "valid"
+    padding: Padding | Literal["causal"] = "valid"  # type: ignore[assignment]  # one more word
 
 
 @register
@@ -233,9 +234,7 @@ class SeparableConv(Convolution):
         )
         inner = ctx.emit("Conv", [ctx.operands[0], kernel], **attributes)
         pointwise = ctx.weight("pointwise_kernel", filters_first(self.spatial_axes))
-        return self._tail(
-            ctx, "Conv", [inner, pointwise], kernel_shape=[1] * self.spatial_axes
-        )
+        return self._tail(ctx, "Conv", [inner, pointwise], kernel_shape=[1] * self.spatial_axes)
 
 
 @register

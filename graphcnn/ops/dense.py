@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from ..errors import ShapeError
-from ..initializers import GlorotUniform, Initializer, Zeros
-from ..types import FIRST, LAST, Layout, TensorType
+from graphcnn.errors import ShapeError
+from graphcnn.initializers import GlorotUniform, Initializer, Zeros
+from graphcnn.types import FIRST, LAST, Layout, TensorType
+
 from .activations import ActivationFunction, activated, activation_cost, activation_weights
 from .arrange import ChannelsFirstRows, Permuted
 from .op import Cost, Lowering, Op, Reach, Size, WeightSpec, known_channels, register

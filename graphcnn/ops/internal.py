@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..types import DType, Layout, TensorType
+from graphcnn.types import DType, Layout, TensorType
+
 from .op import Cost, Lowering, Op, Reach
 from .reshaping import same_order
 

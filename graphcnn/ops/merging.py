@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from ..errors import ShapeError
-from ..types import LAST, Dim, Layout, TensorType, sample_axis
+from graphcnn.errors import ShapeError
+from graphcnn.types import LAST, Dim, Layout, TensorType, sample_axis
+
 from .op import Cost, FollowOp, Lowering, Reach, register
 
 

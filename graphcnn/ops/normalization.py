@@ -13,9 +13,10 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
-from ..errors import ShapeError
-from ..initializers import Initializer, Ones, Zeros
-from ..types import FIRST, DType, Layout, TensorType, sample_axis
+from graphcnn.errors import ShapeError
+from graphcnn.initializers import Initializer, Ones, Zeros
+from graphcnn.types import FIRST, DType, Layout, TensorType, sample_axis
+
 from .op import (
     Cost,
     FollowOp,
@@ -55,9 +56,7 @@ class BatchNormalization(Op):
             **({"gamma": WeightSpec(shape, self.gamma_initializer)} if self.scale else {}),
             **({"beta": WeightSpec(shape, self.beta_initializer)} if self.center else {}),
             "moving_mean": WeightSpec(shape, self.moving_mean_initializer, trainable=False),
-            "moving_variance": WeightSpec(
-                shape, self.moving_variance_initializer, trainable=False
-            ),
+            "moving_variance": WeightSpec(shape, self.moving_variance_initializer, trainable=False),
         }
 
     def cost(self, inputs: tuple[TensorType, ...], output: TensorType) -> Cost:

@@ -10,14 +10,23 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, TypeVar, dataclass_transform
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ClassVar,
+    Literal,
+    Protocol,
+    TypeVar,
+    dataclass_transform,
+)
 
 from msgspec import Meta
 
-from ..errors import ErrorGroup, GraphCNNError, OptionError, ShapeError
-from ..initializers import Initializer
-from ..options import Options
-from ..types import FIRST, LAST, MAX_ELEMENTS, Dim, DType, Layout, TensorType, product
+from graphcnn.errors import ErrorGroup, GraphCNNError, OptionError, ShapeError
+from graphcnn.initializers import Initializer
+from graphcnn.options import Options
+from graphcnn.types import FIRST, LAST, MAX_ELEMENTS, Dim, DType, Layout, TensorType, product
 
 if TYPE_CHECKING:
     import numpy as np
@@ -246,8 +255,20 @@ def register(cls: O) -> O:
         raise TypeError(f"{cls.__name__} lacks {', '.join(sorted(cls.__abstractmethods__))}")
     if cls.__name__ in OPS:
         raise TypeError(f"an operator named {cls.__name__} exists")
-    OPS[cls.__name__] = dataclass(frozen=True, kw_only=True)(cls)
+    OPS[cls.__name__] = as_dataclass(cls)
     return cls
+
+
+def as_dataclass(cls: O) -> O:
+    """Make a class a frozen dataclass, unless it adds no field to one that is.
+
+    Making one takes most of a millisecond, and there are a hundred operators.
+    """
+    own = vars(cls).get("__annotations__", {})
+    adds = any(not str(hint).startswith("ClassVar") for hint in own.values())
+    if hasattr(cls, "__dataclass_fields__") and not adds:
+        return cls
+    return dataclass(frozen=True, kw_only=True)(cls)  # type: ignore[return-value]
 
 
 class SpatialOp(Op):

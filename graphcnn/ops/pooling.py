@@ -11,7 +11,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from ..types import DType, TensorType, is_symbolic
+from graphcnn.types import DType, TensorType, is_symbolic
+
 from .op import (
     Cost,
     Lowering,

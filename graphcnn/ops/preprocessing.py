@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..errors import OptionError, ShapeError
-from ..initializers import Ones, Zeros
-from ..types import DType, TensorType
+from graphcnn.errors import OptionError, ShapeError
+from graphcnn.initializers import Ones, Zeros
+from graphcnn.types import DType, TensorType
+
 from .op import Cost, FollowOp, Lowering, Reach, WeightSpec, known_channels, register
 
 if TYPE_CHECKING:
@@ -68,13 +69,12 @@ class Normalization(Pointwise):
 
     def check(self) -> None:
         if (self.mean is None) != (self.variance is None):
-            raise OptionError(
-                "mean and variance are given together, or neither", path=("mean",)
-            )
+            raise OptionError("mean and variance are given together, or neither", path=("mean",))
         variances = (self.variance,) if isinstance(self.variance, float) else self.variance
         if any(v < 0 for v in variances or ()):
-            raise OptionError(f"variance: expected no negative number, found {self.variance}",
-                              path=("variance",))
+            raise OptionError(
+                f"variance: expected no negative number, found {self.variance}", path=("variance",)
+            )
 
     def infer(self, *inputs: TensorType) -> TensorType:
         check_per_channel(inputs[0], mean=self.mean or 0.0, variance=self.variance or 0.0)
@@ -99,7 +99,7 @@ class Normalization(Pointwise):
             deviation = ctx.broadcast("variance", Deviation())
         else:
             mean = ctx.channel_constant(self.mean)
-            deviation = ctx.channel_constant(Deviation()(np.float64(self.variance)))
+            deviation = ctx.channel_constant(Deviation()(np.asarray(self.variance)))
         if self.invert:
             return ctx.emit("Add", [ctx.emit("Mul", [x, deviation]), mean])
         return ctx.emit("Div", [ctx.emit("Sub", [x, mean]), deviation])

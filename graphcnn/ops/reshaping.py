@@ -9,8 +9,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta
 
-from ..errors import OptionError, ShapeError
-from ..types import FIRST, LAST, Dim, DType, Layout, TensorType, is_symbolic, product
+from graphcnn.errors import OptionError, ShapeError
+from graphcnn.types import FIRST, LAST, Dim, DType, Layout, TensorType, is_symbolic, product
+
 from .op import (
     Cost,
     FollowOp,
@@ -69,9 +70,7 @@ class Rearrange(Op):
         return ctx.emit("Reshape", [*ctx.operands, ctx.constant([0, *sizes], DType.int64)])
 
 
-def _place_flat(
-    x: TensorType, layout: Layout, absorbed: bool
-) -> tuple[tuple[Layout, ...], Layout]:
+def _place_flat(x: TensorType, layout: Layout, absorbed: bool) -> tuple[tuple[Layout, ...], Layout]:
     if x.rank <= 2:
         return (layout,), layout
     if same_order(x):

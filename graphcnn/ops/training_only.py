@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
-from ..types import TensorType
+from graphcnn.types import TensorType
+
 from .op import Cost, FollowOp, Lowering, Reach, register
 
 Rate = Annotated[float, Meta(ge=0, le=1)]
@@ -33,54 +35,46 @@ class TrainingOnly(FollowOp):
         return ctx.operands[0]
 
 
+@dataclass(frozen=True, kw_only=True)
+class RandomDrop(TrainingOnly):
+    """Noise of a rate."""
+
+    rate: Rate
+    seed: int | None = None
+
+
 @register
-class Dropout(TrainingOnly):
+class Dropout(RandomDrop):
     """Sets elements to zero at random. Source: keras.layers.Dropout, Srivastava et al. 2014."""
 
-    rate: Rate
     noise_shape: tuple[int | None, ...] | None = None
-    seed: int | None = None
 
 
 @register
-class SpatialDropout1D(TrainingOnly):
+class SpatialDropout1D(RandomDrop):
     """Sets whole channels to zero at random. Source: keras.layers.SpatialDropout1D."""
 
-    rate: Rate
-    seed: int | None = None
-
 
 @register
-class SpatialDropout2D(TrainingOnly):
+class SpatialDropout2D(RandomDrop):
     """Sets whole channels to zero at random. Source: keras.layers.SpatialDropout2D."""
 
-    rate: Rate
-    seed: int | None = None
-
 
 @register
-class SpatialDropout3D(TrainingOnly):
+class SpatialDropout3D(RandomDrop):
     """Sets whole channels to zero at random. Source: keras.layers.SpatialDropout3D."""
 
-    rate: Rate
-    seed: int | None = None
-
 
 @register
-class GaussianDropout(TrainingOnly):
+class GaussianDropout(RandomDrop):
     """Multiplies by noise around one. Source: keras.layers.GaussianDropout."""
 
-    rate: Rate
-    seed: int | None = None
-
 
 @register
-class AlphaDropout(TrainingOnly):
+class AlphaDropout(RandomDrop):
     """Dropout that keeps mean and variance under SELU. Source: keras.layers.AlphaDropout."""
 
-    rate: Rate
     noise_shape: tuple[int | None, ...] | None = None
-    seed: int | None = None
 
 
 @register

@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
 
-from ..errors import OptionError, ShapeError
-from ..types import Dim
+from graphcnn.errors import OptionError, ShapeError
+from graphcnn.types import Dim, is_symbolic
+
 from .op import Reach
 
 Pads = int | tuple[int | tuple[int, int], ...]
@@ -42,9 +43,7 @@ class Window:
     @property
     def spans(self) -> tuple[int, ...]:
         """The positions that the dilated kernel covers, by axis."""
-        return tuple(
-            d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilations, strict=True)
-        )
+        return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilations, strict=True))
 
     def pads(self, sizes: tuple[Dim, ...]) -> tuple[tuple[int, int], ...]:
         """The pads before and after, by axis.
@@ -69,10 +68,7 @@ class Window:
             return tuple((n + s - 1) // s for n, s in zip(sizes, self.strides, strict=True))
         pads = self.pads(sizes)
         padded = tuple(n + b + a for n, (b, a) in zip(sizes, pads, strict=True))
-        if any(
-            isinstance(n, int) and n < span
-            for n, span in zip(padded, self.spans, strict=True)
-        ):
+        if any(isinstance(n, int) and n < span for n, span in zip(padded, self.spans, strict=True)):
             raise self._too_large(sizes, padded)
         rows = zip(padded, self.spans, self.strides, strict=True)
         return tuple((n - span) // stride + 1 for n, span, stride in rows)
@@ -145,7 +141,7 @@ def check_padding(padding: Any, rank: int, field: str = "padding") -> None:
 
 
 def _same_pads(size: Dim, span: int, stride: int) -> tuple[int, int]:
-    if isinstance(size, int):
+    if not is_symbolic(size):
         total = max(0, ((size + stride - 1) // stride - 1) * stride + span - size)
     elif stride == 1:
         total = span - 1

@@ -11,6 +11,6 @@ def show(renderable: Any) -> None:
     from rich.console import Console
 
     terminal = sys.stdout.isatty()
-    Console(
-        width=None if terminal else 10_000, soft_wrap=not terminal, highlight=False
-    ).print(renderable, crop=False)
+    Console(width=None if terminal else 10_000, soft_wrap=not terminal, highlight=False).print(
+        renderable, crop=False
+    )

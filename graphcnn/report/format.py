@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
-from ..passes import ReceptiveField
-from ..types import Dim
+from graphcnn.passes import ReceptiveField
+from graphcnn.types import Dim
 
 
 def count(value: Dim | None) -> str:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from ..runtime.run import Output, RunResult, Score
+    from graphcnn.runtime.run import Output, RunResult, Score
 
     Array = np.ndarray[Any, Any]
 
@@ -25,15 +24,15 @@ _GRID_ELEMENTS = 256
 _JSON_ELEMENTS = 10_000
 """The values of an output of more elements than this are left out of the JSON."""
 
-_PIPE_WIDTH = 10_000
-"""Columns where output is not a terminal: nothing is cut or wrapped."""
-
-_AXIS_NAMES = {"C": "channel", "D": "depth"}
+_AXES = ("channel", "depth")
+"""The axes of a sample that grids are told apart by, where the layout is known."""
 
 
 def results_json(result: RunResult, top: int) -> dict[str, Any]:
-    """The result as strict JSON: numbers that are not finite are the strings ``NaN``, ``Infinity``
-    and ``-Infinity``, which Python's ``float`` and JavaScript's ``Number`` read.
+    """The result as strict JSON.
+
+    Numbers that are not finite are the strings ``NaN``, ``Infinity`` and ``-Infinity``, which
+    Python's ``float`` and JavaScript's ``Number`` read.
 
     Args:
         result: What came out of a model.
@@ -52,32 +51,30 @@ def results_json(result: RunResult, top: int) -> dict[str, Any]:
     }
 
 
-def print_results(result: RunResult, top: int, console: Console | None = None) -> None:
-    """Print the result: a table of the highest scores, or a summary and the numbers themselves.
+def results_table(result: RunResult, top: int) -> Group:
+    """The result as a rich renderable.
 
     Args:
         result: What came out of a model.
         top: How many of the highest scores of each sample to list.
-        console: Where to; standard output if None, in colour on a terminal only.
+
+    Returns:
+        For an output that is a row of scores a sample, a table of the highest; for others a
+        summary, and the numbers themselves where they are few.
     """
-    console = console or _console()
-    console.print(Text(f"{result.model} on {result.provider}", style="dim"))
+    parts: list[RenderableType] = [Text(f"{result.model} on {result.provider}", style="dim")]
     others = []
     for output in result.outputs:
         scores = output.top(top)
         if scores is None:
             others.append(output)
-            continue
-        console.print(_score_table(output, scores))
-        _print_left_out(output, console)
+        else:
+            parts += ["", _score_table(output, scores), *_left_out(output)]
     if others:
-        console.print(_summary_table(others))
+        parts += ["", _summary_table(others)]
     for output in others:
-        _print_numbers(output, console)
-
-
-def _console() -> Console:
-    return Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+        parts += _numbers(output)
+    return Group(*parts)
 
 
 def _output_json(output: Output, top: int) -> dict[str, Any]:
@@ -157,41 +154,37 @@ def _statistics(values: Array) -> list[str]:
     return [f"{number:g}" for number in found]
 
 
-def _print_numbers(output: Output, console: Console) -> None:
+def _numbers(output: Output) -> list[RenderableType]:
     """Each sample's numbers, if they are few."""
-    for label, grid in _grids(output):
-        console.print(Text(f"\n{_plain(output.name)}{label}", style="bold"))
-        console.print(Text("\n".join(_rows(grid))), soft_wrap=True)
-    if output.values.ndim > 2:
-        _print_left_out(output, console)
-
-
-def _print_left_out(output: Output, console: Console) -> None:
-    if len(output.values) > _SAMPLES_SHOWN:
-        text = f"the first {_SAMPLES_SHOWN} of {len(output.values)} samples; -o saves all"
-        console.print(Text(text, style="dim"))
-
-
-def _grids(output: Output) -> Iterator[tuple[str, Array]]:
-    """The two last axes of each sample with channels first, and where they lie in the others."""
     samples = output.values if output.values.ndim > 1 else output.values.reshape(1, -1)
     if not samples.size or samples[0].size > _GRID_ELEMENTS:
-        return
+        return []
+    parts: list[RenderableType] = []
     for number, sample in enumerate(samples[:_SAMPLES_SHOWN]):
         place = f", sample {number}" if len(samples) > 1 else ""
-        if output.layout.endswith("C"):
-            sample = np.moveaxis(sample, -1, 0)
-        if sample.ndim > 2 and len(sample) == sample.size:
-            sample = sample.reshape(1, -1)
-        for index in np.ndindex(sample.shape[:-2]):
-            yield place + _labels(output, index), np.atleast_2d(sample[index])
+        for label, grid in _grids(sample, output.layout):
+            parts.append(Text(f"\n{_plain(output.name)}{place}{label}", style="bold"))
+            parts.append(Text("\n".join(_rows(grid)), no_wrap=True, overflow="ignore"))
+    return parts + _left_out(output) if output.values.ndim > 1 else parts
 
 
-def _labels(output: Output, index: tuple[int, ...]) -> str:
-    """Such as ``, channel 3``."""
-    letters = "CD" if output.layout else ""
-    names = [_AXIS_NAMES[letter] for letter in letters] or ["index"] * len(index)
-    return "".join(f", {name} {i}" for name, i in zip(names, index, strict=False))
+def _left_out(output: Output) -> list[RenderableType]:
+    if len(output.values) <= _SAMPLES_SHOWN:
+        return []
+    text = f"the first {_SAMPLES_SHOWN} of {len(output.values)} samples; -o saves all"
+    return [Text(text, style="dim")]
+
+
+def _grids(sample: Array, layout: str) -> Iterator[tuple[str, Array]]:
+    """The last two axes of a sample with channels first, and where they lie in the others."""
+    first = np.moveaxis(sample, -1, 0) if layout.endswith("C") else sample
+    if len(first) == first.size:
+        yield "", first.reshape(1, -1)
+        return
+    names = _AXES if layout else ("index",) * first.ndim
+    for index in np.ndindex(first.shape[:-2]):
+        place = "".join(f", {name} {i}" for name, i in zip(names, index, strict=False))
+        yield place, first[index]
 
 
 def _rows(grid: Array) -> list[str]:
@@ -206,4 +199,4 @@ def _rows(grid: Array) -> list[str]:
 
 def _plain(text: str) -> str:
     """A name from a file without what a terminal would take for a command."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..passes import LayerSummary, ReceptiveField, Summary
-from ..types import Dim
+from graphcnn.passes import LayerSummary, ReceptiveField, Summary
+from graphcnn.types import Dim
+
 from . import format as fmt
 
 _COLUMNS = ("layer", "operator", "output shape", "params", "MACs", "activation", "receptive field")
@@ -77,12 +78,21 @@ def summary_table(summary: Summary) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, title=f"Model: {summary.name}", title_justify="left",
-                  title_style="bold", pad_edge=False)
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        title=f"Model: {summary.name}",
+        title_justify="left",
+        title_style="bold",
+        pad_edge=False,
+    )
     for column in _COLUMNS:
         right = column in ("params", "MACs", "activation")
-        table.add_column(column, justify="right" if right else "left", overflow="fold",
-                         style="cyan" if column == "layer" else None)
+        table.add_column(
+            column,
+            justify="right" if right else "left",
+            overflow="fold",
+            style="cyan" if column == "layer" else None,
+        )
     for layer in summary.layers:
         table.add_row(*(Text(cell) for cell in _cells(layer, summary.batch)))
     totals = Table.grid(padding=(0, 2))
@@ -96,8 +106,10 @@ def totals_of(summary: Summary) -> list[tuple[str, str]]:
     peak = summary.peak
     where = f" at {peak.node}" if peak.node else " (needs sizes that are known)"
     return [
-        ("parameters", f"{fmt.count(summary.total_params)} "
-                       f"({fmt.count(summary.trainable_params)} trainable)"),
+        (
+            "parameters",
+            f"{fmt.count(summary.total_params)} ({fmt.count(summary.trainable_params)} trainable)",
+        ),
         ("multiply-accumulates", f"{fmt.count(summary.macs)} (MACs)"),
         ("floating-point operations", f"{fmt.count(summary.flops)} (FLOPs)"),
         ("model size", fmt.size_in_bytes(summary.model_bytes)),

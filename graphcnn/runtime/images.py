@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import MissingExtra, RuntimeFailure
+from graphcnn.errors import MissingExtra, RuntimeFailure
+
 from .signature import Array, TensorSpec
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
 """The kinds of images that are read."""
 
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF")
-_BILINEAR = 2  # PIL.Image.Resampling.BILINEAR
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
@@ -79,9 +79,12 @@ def _mode(path: Path, spec: TensorSpec) -> str:
 
 
 def _pixels(path: Path, image: PILImage, mode: str, spec: TensorSpec) -> Array:
+    from PIL.Image import Resampling
+
     if image.mode.startswith(("I", "F")):
         raise RuntimeFailure(
-            f"{path} has more than 8 bits a channel", hint="convert it to 8 bits, or give it as .npy"
+            f"{path} has more than 8 bits a channel",
+            hint="convert it to 8 bits, or give it as .npy",
         )
     converted = image.convert(mode)
     height, width = spec.size("H"), spec.size("W")
@@ -89,7 +92,6 @@ def _pixels(path: Path, image: PILImage, mode: str, spec: TensorSpec) -> Array:
         width if isinstance(width, int) else converted.width,
         height if isinstance(height, int) else converted.height,
     )
-    pixels = np.asarray(converted.resize(size, resample=_BILINEAR))
+    pixels = np.asarray(converted.resize(size, resample=Resampling.BILINEAR))
     rows = pixels.reshape(1, size[1], size[0], -1)
     return rows.transpose(0, 3, 1, 2) if spec.layout == "NCHW" else rows
-

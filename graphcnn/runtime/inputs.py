@@ -11,7 +11,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from ..errors import GraphCNNError, RuntimeFailure
+from graphcnn.errors import GraphCNNError, RuntimeFailure
+
 from .images import IMAGE_SUFFIXES, read_image
 from .signature import Array, TensorSpec
 
@@ -74,9 +75,7 @@ def fit_inputs(
     named = inputs if isinstance(inputs, Mapping) else {_ONLY: inputs}
     keys = _check_names(named, specs, source)
     subjects = {spec.name: _subject(source, keys[spec.name], named) for spec in specs}
-    fitted = {
-        spec.name: fit(named[keys[spec.name]], spec, subjects[spec.name]) for spec in specs
-    }
+    fitted = {spec.name: fit(named[keys[spec.name]], spec, subjects[spec.name]) for spec in specs}
     _check_batches(fitted, specs, source)
     return fitted
 
@@ -186,9 +185,7 @@ def _subject(source: str, key: str, named: Mapping[str, Any]) -> str:
     return f"{source}[{key!r}]" if len(named) > 1 else source
 
 
-def _check_batches(
-    arrays: Mapping[str, Array], specs: Sequence[TensorSpec], source: str
-) -> None:
+def _check_batches(arrays: Mapping[str, Array], specs: Sequence[TensorSpec], source: str) -> None:
     """Inputs whose batches have one name have one number of samples."""
     first: dict[str, TensorSpec] = {}
     for spec in specs:

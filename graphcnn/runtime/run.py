@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ExportError, RuntimeFailure
-from ..files import replacing
+from graphcnn.errors import ExportError, RuntimeFailure
+from graphcnn.files import replacing
+
 from .inputs import fit_inputs, read_inputs
 from .session import Provider, first_line, open_session
 from .signature import Array, read_signature
@@ -113,14 +114,14 @@ def run(
     """
     session = open_session(model, provider)
     signature = read_signature(session)
-    read = read_inputs if isinstance(inputs, str | Path) else fit_inputs
-    feeds = read(inputs, signature.inputs)
+    if isinstance(inputs, str | Path):
+        feeds = read_inputs(inputs, signature.inputs)
+    else:
+        feeds = fit_inputs(inputs, signature.inputs)
     try:
         found = session.run(None, feeds)
     except Exception as error:
-        raise RuntimeFailure(
-            f"{model}: onnxruntime cannot run it: {first_line(error)}"
-        ) from error
+        raise RuntimeFailure(f"{model}: onnxruntime cannot run it: {first_line(error)}") from error
     outputs = tuple(
         Output(spec.name, values, spec.layout, _names(signature.classes, values))
         for spec, values in zip(signature.outputs, found, strict=True)

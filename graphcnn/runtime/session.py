@@ -6,7 +6,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from ..errors import MissingExtra, RuntimeFailure
+from graphcnn.errors import MissingExtra, RuntimeFailure
 
 Provider = Literal["auto", "cpu", "cuda"]
 

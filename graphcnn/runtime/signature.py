@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import RuntimeFailure
+from graphcnn.errors import RuntimeFailure
 
 Array = np.ndarray[Any, Any]
 
@@ -67,7 +67,8 @@ class TensorSpec:
     def accepts(self, shape: Sequence[int]) -> bool:
         """Whether an array of this shape fits."""
         return len(shape) == len(self.shape) and all(
-            size == found for size, found in zip(self.shape, shape, strict=True)
+            size == found
+            for size, found in zip(self.shape, shape, strict=True)
             if isinstance(size, int)
         )
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import CheckFailed
+from graphcnn.errors import CheckFailed
+
 from .session import open_session
 
 _SYMBOLIC_SIZE = 64
