@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .errors import CheckFailed, OptionError, did_you_mean
+from .errors import OptionError, did_you_mean
 from .options import Options, build, option_fields, shorten
-
-if TYPE_CHECKING:
-    from .passes import Summary
 
 _SUFFIXES = {
     "": 1,
@@ -78,32 +75,3 @@ class Budget(Options):
                 )
             limits[name] = value
         return build(Budget, limits)
-
-    def enforce(self, summary: Summary) -> None:
-        """Compare a network with the budget.
-
-        Raises:
-            CheckFailed: Every limit that is passed, by how much, and the layer that weighs most.
-        """
-        layers = summary.layers
-        peak = summary.peak.node or ""
-        heaviest = max(layers, key=lambda layer: layer.params)
-        busiest = max(layers, key=lambda layer: float(layer.macs))
-        rows: list[tuple[str, Any, Quantity | None, str]] = [
-            ("params", summary.total_params, self.params, f"in {heaviest.name}"),
-            ("macs", summary.macs, self.macs, f"in {busiest.name}"),
-            (
-                "peak_activation_bytes",
-                summary.peak.bytes or 0,
-                self.peak_activation_bytes,
-                f"at {peak}",
-            ),
-            ("model_bytes", summary.model_bytes, self.model_bytes, f"in {heaviest.name}"),
-        ]
-        over = [
-            f"budget: {name} is {found:,}, over the limit of {limit:,}; most {why}"
-            for name, found, limit, why in rows
-            if limit is not None and found > limit
-        ]
-        if over:
-            raise CheckFailed("\n".join(over))

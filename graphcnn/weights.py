@@ -11,14 +11,60 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import ErrorGroup, GraphCNNError, OptionError, WeightError, did_you_mean
+from .errors import (
+    ErrorGroup,
+    GraphCNNError,
+    OptionError,
+    ShapeError,
+    WeightError,
+    did_you_mean,
+)
+from .initializers import Initializer
+from .types import MAX_ELEMENTS, DType, product
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from .ops import WeightSpec
-
     Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class WeightSpec:
+    """What a layer asks of one of its weights.
+
+    Attributes:
+        shape: As Keras shapes it, such as (kernel height, kernel width, in, filters).
+        initializer: Where its first values come from.
+        trainable: Whether training changes it by gradient.
+        dtype: The element type.
+    """
+
+    shape: tuple[int, ...]
+    initializer: Initializer
+    trainable: bool = True
+    dtype: DType = DType.float32
+
+    def __post_init__(self) -> None:
+        if any(not isinstance(size, int) for size in self.shape):
+            raise ShapeError(
+                f"a weight of {list(self.shape)} needs sizes that are known",
+                hint="give the sizes of the input as numbers",
+            )
+        if self.elements > MAX_ELEMENTS:
+            raise ShapeError(
+                f"a weight of {list(self.shape)} has {self.elements:,} elements, "
+                f"more than the {MAX_ELEMENTS:,} that graphcnn accepts"
+            )
+
+    @property
+    def elements(self) -> int:
+        """The number of elements."""
+        return product(self.shape)
+
+    @property
+    def bytes(self) -> int:
+        """The number of bytes."""
+        return self.elements * self.dtype.itemsize
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from .assign_layout import AssignLayout
 from .base import Explain, Pass, PassRecord, run_passes
+from .budget import enforce_budget
 from .drop_training_layers import DropTrainingLayers
 from .memory import MemoryPeak, peak_memory
 from .receptive_field import ReceptiveField, receptive_fields
@@ -17,6 +18,7 @@ __all__ = [
     "PassRecord",
     "ReceptiveField",
     "Summary",
+    "enforce_budget",
     "peak_memory",
     "receptive_fields",
     "run_passes",

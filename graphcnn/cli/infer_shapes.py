@@ -38,7 +38,7 @@ def command(
       graphcnn infer-shapes model.yaml --budget params=500k --budget macs=10M
     """
     from graphcnn.frontends.yaml import load
-    from graphcnn.passes import summarize
+    from graphcnn.passes import enforce_budget, summarize
     from graphcnn.report.console import show
     from graphcnn.report.summary import summary_json, summary_markdown, summary_table
 
@@ -52,4 +52,4 @@ def command(
         click.echo(summary_markdown(summary))
     else:
         show(summary_table(summary))
-    limits.enforce(summary)
+    enforce_budget(limits, summary)

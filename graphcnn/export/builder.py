@@ -275,8 +275,12 @@ def _provenance(node: Node) -> str:
 def _value_names(graph: Graph) -> dict[str, str]:
     """What each node's value is called in the file: its own name, or that of the output it is."""
     names = {node.name: node.name for node in graph}
+    inputs = {node.name for node in graph.inputs}
+    kept = {*graph.outputs, *inputs}
     for output, source in graph.outputs.items():
-        if output == source or names[source] != source or source in graph.outputs:
+        if output in inputs and output != source:
+            raise ExportError(f"output {output!r} has the name of an input, and is not that input")
+        if output == source or names[source] != source or source in kept:
             continue
         if output in names:
             layout = graph.node(output).layout

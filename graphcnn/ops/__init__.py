@@ -3,6 +3,8 @@
 Importing this package registers them all in `OPS`.
 """
 
+from graphcnn.weights import WeightSpec
+
 from .activations import ELU, Activation, ActivationFunction, LeakyReLU, PReLU, ReLU, Softmax
 from .conv import (
     Conv1D,
@@ -20,7 +22,7 @@ from .dense import Dense
 from .internal import ChangeLayout, Input
 from .merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
 from .normalization import BatchNormalization, LayerNormalization, LocalResponseNormalization
-from .op import OPS, Cost, FollowOp, Lowering, Op, Reach, SpatialOp, WeightSpec, register
+from .op import OPS, Cost, FollowOp, Lowering, Op, Reach, SpatialOp, register
 from .pooling import (
     AveragePooling1D,
     AveragePooling2D,

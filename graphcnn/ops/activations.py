@@ -18,8 +18,9 @@ from graphcnn.errors import OptionError, did_you_mean
 from graphcnn.initializers import Initializer, Zeros
 from graphcnn.options import build, shorten
 from graphcnn.types import Layout, TensorType, sample_axis
+from graphcnn.weights import WeightSpec
 
-from .op import OPS, Cost, FollowOp, Lowering, Op, Reach, WeightSpec, as_dataclass, register
+from .op import OPS, Cost, FollowOp, Lowering, Op, Reach, Size, as_dataclass, register
 
 NonNegative = Annotated[float, Meta(ge=0)]
 
@@ -93,6 +94,11 @@ def function(*names: str, **preset: Any) -> Any:
 def activated(activation: ActivationFunction | None, ctx: Lowering, x: str) -> str:
     """Emit a layer's own activation, if it has one."""
     return activation.apply(ctx, x) if activation else x
+
+
+def activated_type(activation: ActivationFunction | None, output: TensorType) -> TensorType:
+    """The type of a layer's result once its own activation, if it has one, has accepted it."""
+    return activation.infer(output) if activation else output
 
 
 def activation_cost(activation: ActivationFunction | None, output: TensorType) -> Cost:
@@ -199,11 +205,11 @@ class LeakyReLU(ActivationFunction):
 class PReLU(ActivationFunction):
     """``alpha * x`` below zero, with alpha learned. Source: keras.layers.PReLU.
 
-    There is one alpha an element, or one for all along `shared_axes` (the batch is axis 0).
+    There is one alpha an element, or one for all along `shared_axes` (counted from 1).
     """
 
     alpha_initializer: Initializer = Zeros()
-    shared_axes: tuple[int, ...] | None = None
+    shared_axes: tuple[Size, ...] | None = None
     steps: ClassVar[int] = 2
 
     def weights(self, *inputs: TensorType) -> dict[str, WeightSpec]:

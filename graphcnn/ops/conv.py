@@ -17,11 +17,13 @@ from msgspec import Meta
 
 from graphcnn.errors import OptionError, ShapeError
 from graphcnn.initializers import GlorotUniform, Initializer, Zeros
-from graphcnn.types import TensorType
+from graphcnn.types import Dim, TensorType
+from graphcnn.weights import WeightSpec
 
 from .activations import (
     ActivationFunction,
     activated,
+    activated_type,
     activation_cost,
     activation_weights,
 )
@@ -33,7 +35,6 @@ from .op import (
     Size,
     Sizes,
     SpatialOp,
-    WeightSpec,
     check_axes,
     check_rank,
     known_channels,
@@ -78,6 +79,9 @@ class Convolution(SpatialOp):
     def reach(self, *inputs: TensorType) -> tuple[Reach, ...] | None:
         return self.window.reach(inputs[0].spatial)
 
+    def _result(self, x: TensorType, sizes: tuple[Dim, ...], channels: int) -> TensorType:
+        return activated_type(self.activation, x.with_sizes((*sizes, channels)))
+
     def _tail_weights(self, output: TensorType) -> dict[str, WeightSpec]:
         bias = WeightSpec((known_channels(output),), self.bias_initializer)
         return {
@@ -112,7 +116,7 @@ class Conv(Convolution):
             raise ShapeError(f"{channels} input channels do not divide into {self.groups} groups")
         if self.filters % self.groups:
             raise ShapeError(f"{self.filters} filters do not divide into {self.groups} groups")
-        return x.with_sizes((*self.window.output(x.spatial), self.filters))
+        return self._result(x, self.window.output(x.spatial), self.filters)
 
     def weights(self, *inputs: TensorType) -> dict[str, WeightSpec]:
         (x,) = inputs
@@ -165,7 +169,7 @@ class DepthwiseConv(Convolution):
         (x,) = inputs
         check_rank(x, self.spatial_axes)
         channels = known_channels(x) * self.depth_multiplier
-        return x.with_sizes((*self.window.output(x.spatial), channels))
+        return self._result(x, self.window.output(x.spatial), channels)
 
     def weights(self, *inputs: TensorType) -> dict[str, WeightSpec]:
         (x,) = inputs
@@ -209,7 +213,7 @@ class SeparableConv(Convolution):
         (x,) = inputs
         check_rank(x, self.spatial_axes)
         known_channels(x)
-        return x.with_sizes((*self.window.output(x.spatial), self.filters))
+        return self._result(x, self.window.output(x.spatial), self.filters)
 
     def weights(self, *inputs: TensorType) -> dict[str, WeightSpec]:
         (x,) = inputs
@@ -312,7 +316,7 @@ class ConvTranspose(Convolution):
             (n - 1) * stride + span - before - after + extra
             for n, span, stride, (before, after, extra) in rows
         )
-        return x.with_sizes((*sizes, self.filters))
+        return self._result(x, sizes, self.filters)
 
     def weights(self, *inputs: TensorType) -> dict[str, WeightSpec]:
         (x,) = inputs

@@ -11,10 +11,17 @@ from typing import ClassVar, Literal
 from graphcnn.errors import ShapeError
 from graphcnn.initializers import GlorotUniform, Initializer, Zeros
 from graphcnn.types import FIRST, LAST, Layout, TensorType
+from graphcnn.weights import WeightSpec
 
-from .activations import ActivationFunction, activated, activation_cost, activation_weights
+from .activations import (
+    ActivationFunction,
+    activated,
+    activated_type,
+    activation_cost,
+    activation_weights,
+)
 from .arrange import ChannelsFirstRows, Permuted
-from .op import Cost, Lowering, Op, Reach, Size, WeightSpec, known_channels, register
+from .op import Cost, Lowering, Op, Reach, Size, known_channels, register
 
 
 @register
@@ -33,7 +40,7 @@ class Dense(Op):
         if not x.sizes:
             raise ShapeError("expected an input with a last axis, found one number a sample")
         known_channels(x)
-        return x.with_sizes((*x.spatial, self.units))
+        return activated_type(self.activation, x.with_sizes((*x.spatial, self.units)))
 
     def weights(self, *inputs: TensorType) -> dict[str, WeightSpec]:
         (x,) = inputs

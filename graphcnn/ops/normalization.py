@@ -16,6 +16,7 @@ from msgspec import Meta
 from graphcnn.errors import ShapeError
 from graphcnn.initializers import Initializer, Ones, Zeros
 from graphcnn.types import FIRST, DType, Layout, TensorType, sample_axis
+from graphcnn.weights import WeightSpec
 
 from .op import (
     Cost,
@@ -25,7 +26,6 @@ from .op import (
     Reach,
     Size,
     SpatialOp,
-    WeightSpec,
     known_channels,
     register,
 )

@@ -24,9 +24,9 @@ from typing import (
 from msgspec import Meta
 
 from graphcnn.errors import ErrorGroup, GraphCNNError, OptionError, ShapeError
-from graphcnn.initializers import Initializer
 from graphcnn.options import Options
-from graphcnn.types import FIRST, LAST, MAX_ELEMENTS, Dim, DType, Layout, TensorType, product
+from graphcnn.types import FIRST, LAST, Dim, DType, Layout, TensorType
+from graphcnn.weights import WeightSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,45 +38,6 @@ Size = Annotated[int, Meta(gt=0, lt=2**31)]
 
 Sizes = Size | tuple[Size, ...]
 """One size for every spatial axis, or a list of one each."""
-
-
-@dataclass(frozen=True, slots=True)
-class WeightSpec:
-    """What a layer asks of one of its weights.
-
-    Attributes:
-        shape: As Keras shapes it, such as (kernel height, kernel width, in, filters).
-        initializer: Where its first values come from.
-        trainable: Whether training changes it by gradient.
-        dtype: The element type.
-    """
-
-    shape: tuple[int, ...]
-    initializer: Initializer
-    trainable: bool = True
-    dtype: DType = DType.float32
-
-    def __post_init__(self) -> None:
-        if any(not isinstance(size, int) for size in self.shape):
-            raise ShapeError(
-                f"a weight of {list(self.shape)} needs sizes that are known",
-                hint="give the sizes of the input as numbers",
-            )
-        if self.elements > MAX_ELEMENTS:
-            raise ShapeError(
-                f"a weight of {list(self.shape)} has {self.elements:,} elements, "
-                f"more than the {MAX_ELEMENTS:,} that graphcnn accepts"
-            )
-
-    @property
-    def elements(self) -> int:
-        """The number of elements."""
-        return product(self.shape)
-
-    @property
-    def bytes(self) -> int:
-        """The number of bytes."""
-        return self.elements * self.dtype.itemsize
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from graphcnn.errors import OptionError, ShapeError
 from graphcnn.initializers import Ones, Zeros
 from graphcnn.types import DType, TensorType
+from graphcnn.weights import WeightSpec
 
-from .op import Cost, FollowOp, Lowering, Reach, WeightSpec, known_channels, register
+from .op import Cost, FollowOp, Lowering, Reach, known_channels, register
 
 if TYPE_CHECKING:
     import numpy as np

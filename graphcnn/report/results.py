@@ -151,7 +151,7 @@ def _statistics(values: Array) -> list[str]:
         return ["-"] * 3
     with np.errstate(invalid="ignore", over="ignore"):
         found = (values.min(), values.mean(dtype=np.float64), values.max())
-    return [f"{number:g}" for number in found]
+    return [_number(number) for number in found]
 
 
 def _numbers(output: Output) -> list[RenderableType]:
@@ -189,12 +189,17 @@ def _grids(sample: Array, layout: str) -> Iterator[tuple[str, Array]]:
 
 def _rows(grid: Array) -> list[str]:
     """The numbers as text, each column aligned."""
-    cells = [[f"{number:g}" for number in row] for row in grid]
+    cells = [[_number(number) for number in row] for row in grid]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return [
         " ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
         for row in cells
     ]
+
+
+def _number(value: np.generic) -> str:
+    number = value.item()
+    return f"{number:g}" if isinstance(number, float) else str(int(number))
 
 
 def _plain(text: str) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from graphcnn.errors import GraphCNNError, RuntimeFailure
 
 from .images import IMAGE_SUFFIXES, read_image
-from .signature import Array, TensorSpec
+from .signature import ANY, Array, TensorSpec
 
 _LARGEST_ARCHIVE = 2**32
 """More bytes than this are not unpacked into memory; a .npy file of any size is mapped instead."""
@@ -189,9 +189,10 @@ def _check_batches(arrays: Mapping[str, Array], specs: Sequence[TensorSpec], sou
     """Inputs whose batches have one name have one number of samples."""
     first: dict[str, TensorSpec] = {}
     for spec in specs:
-        if not spec.shape or not isinstance(spec.shape[0], str):
+        batch = spec.shape[0] if spec.shape else ANY
+        if isinstance(batch, int) or batch == ANY:
             continue
-        other = first.setdefault(spec.shape[0], spec)
+        other = first.setdefault(batch, spec)
         expected, found = len(arrays[other.name]), len(arrays[spec.name])
         if expected != found:
             raise RuntimeFailure(
@@ -201,9 +202,11 @@ def _check_batches(arrays: Mapping[str, Array], specs: Sequence[TensorSpec], sou
 
 def _readings(shape: tuple[int, ...], spec: TensorSpec) -> Iterator[tuple[int, ...]]:
     """The shape as it is, then with a batch of one, a single channel, or both, added."""
+    batched = (1, *shape)
+    yield from (shape, batched)
     axis = spec.channel_axis
-    for batched in (shape, (1, *shape)):
-        yield batched
+    if spec.shape[axis : axis + 1] == (1,):
+        yield (*shape[:axis], 1, *shape[axis:])
         yield (*batched[:axis], 1, *batched[axis:])
 
 

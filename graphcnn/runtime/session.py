@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -12,6 +13,7 @@ Provider = Literal["auto", "cpu", "cuda"]
 
 _CUDA = "CUDAExecutionProvider"
 _CPU = "CPUExecutionProvider"
+_CODES = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .* failed:)?")
 
 
 def load_onnxruntime() -> ModuleType:
@@ -42,8 +44,8 @@ def open_session(
         RuntimeFailure: The file is missing or damaged, or the provider is not there.
     """
     ort = load_onnxruntime()
-    if isinstance(model, str | Path) and not Path(model).is_file():
-        raise RuntimeFailure(f"{model}: no such file")
+    if isinstance(model, str | Path):
+        _check_model(Path(model))
     options = ort.SessionOptions()
     options.log_severity_level = 3
     if not optimize:
@@ -73,6 +75,13 @@ def _providers(ort: ModuleType, provider: Provider) -> list[str]:
     return [_CUDA, _CPU]
 
 
+def _check_model(path: Path) -> None:
+    if path.is_dir():
+        raise RuntimeFailure(f"{path} is a directory", hint="name an .onnx file in it")
+    if not path.exists():
+        raise RuntimeFailure(f"{path}: no such file")
+
+
 def _no_cuda(reason: str) -> RuntimeFailure:
     return RuntimeFailure(
         f"cuda was asked for, but {reason}",
@@ -81,5 +90,5 @@ def _no_cuda(reason: str) -> RuntimeFailure:
 
 
 def first_line(error: Exception) -> str:
-    """The first line of what an error says."""
-    return str(error).strip().split("\n")[0]
+    """The first line of what onnxruntime says, without its codes."""
+    return _CODES.sub("", str(error).strip().split("\n")[0])

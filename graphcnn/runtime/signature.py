@@ -25,6 +25,9 @@ _DTYPES = {
     **{name: name for name in ("uint8", "uint16", "uint32", "uint64")},
 }
 
+ANY = "?"
+"""A size of any number that the file does not name."""
+
 _IMAGE_CHANNELS = (1, 3, 4)
 
 
@@ -34,7 +37,8 @@ class TensorSpec:
 
     Attributes:
         name: Its name in the file.
-        shape: Its sizes, the batch first; a size of any number is a name.
+        shape: Its sizes, the batch first; a size of any number is a name, or
+            `ANY`.
         dtype: Its element type.
         layout: Its axes in order, such as ``NCHW``; empty where there are no spatial axes, or
             where the file does not say and it cannot be told.
@@ -152,7 +156,7 @@ def _spec(kind: str, item: Any, layouts: Any) -> TensorSpec:
 def _size(size: Any) -> int | str:
     if isinstance(size, int) and size >= 0:
         return size
-    return size if isinstance(size, str) else "?"
+    return size if isinstance(size, str) else ANY
 
 
 def _guessed(shape: tuple[int | str, ...]) -> str:
