@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from .errors import ExportError, GraphError, did_you_mean
-from .files import replacing
+from .files import check_target, replacing
 from .graph import Graph
 from .ops import Input
 from .passes import AssignLayout, DropTrainingLayers, Pass, PassRecord, run_passes
@@ -120,8 +120,7 @@ def compile(
 
     start = time.perf_counter()
     path = Path(path)
-    if path.exists() and not force:
-        raise ExportError(f"{path} exists", hint="--force replaces it")
+    check_target(path, force)
     network = _prepared(graph, batch, taps)
     network, records = run_passes(network, pipeline(input_layout), print_after)
     store = _weights(network, weights, seed)

@@ -16,6 +16,16 @@ from pathlib import Path
 from .errors import ExportError
 
 
+def check_target(path: Path, force: bool) -> None:
+    """Refuse to replace a file, before time is spent on what would go into it.
+
+    Raises:
+        ExportError: It exists, and `force` is not given.
+    """
+    if path.exists() and not path.is_dir() and not force:
+        raise ExportError(f"{path} exists", hint="--force replaces it")
+
+
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
     """Yield a path to write to; what is there at the end takes the target's place.

@@ -65,9 +65,10 @@ def command(
     """
     import json
 
+    from graphcnn.files import check_target
     from graphcnn.report.console import show
     from graphcnn.report.results import results_json, results_table
-    from graphcnn.runtime.run import check_target, run
+    from graphcnn.runtime.run import run
 
     if output:
         check_target(output, force)

@@ -244,7 +244,7 @@ def _spread(
     shape: tuple[int, ...], value: TensorType, layout: Layout
 ) -> tuple[View | None, tuple[int, ...]]:
     """How an array that broadcasts against a sample is arranged for the sample's layout."""
-    if layout.segments and shape:
+    if layout.segments and product(shape) > 1:
         return ChannelsFirstRows(layout.segments), shape
     if layout.channels_first and shape:
         rank = len(value.sizes)

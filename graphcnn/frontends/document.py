@@ -7,8 +7,9 @@ scalar, key and list keeps its place for error messages.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import (
     AliasEvent,
     CollectionEndEvent,
+    CollectionStartEvent,
     DocumentStartEvent,
-    MappingStartEvent,
+    Event,
     NodeEvent,
     ScalarEvent,
     SequenceStartEvent,
@@ -26,6 +28,7 @@ from ruamel.yaml.events import (
 from ruamel.yaml.nodes import ScalarNode
 
 from graphcnn.errors import GraphCNNError, ModelFileError, SourceLocation
+from graphcnn.options import shorten
 
 MAX_BYTES = 16 * 2**20
 MAX_DEPTH = 64
@@ -42,11 +45,23 @@ class Value:
         data: A Python scalar, a list of values, or a dict from a key to (its key, its value).
         location: The file, line and column.
         count: The values in it, itself and every alias's included.
+        depth: The lists and mappings inside one another in it, itself included.
     """
 
     data: Any
     location: SourceLocation
     count: int = 1
+    depth: int = 0
+
+    @classmethod
+    def of_list(cls, items: list[Value], location: SourceLocation) -> Value:
+        """A list of values."""
+        return cls(items, location, *_extent(items))
+
+    @classmethod
+    def of_mapping(cls, pairs: dict[Any, tuple[Value, Value]], location: SourceLocation) -> Value:
+        """A mapping from each key to the key, for its place, and its value."""
+        return cls(pairs, location, *_extent([item for pair in pairs.values() for item in pair]))
 
     @property
     def is_list(self) -> bool:
@@ -63,7 +78,7 @@ class Value:
         """What it is, for messages."""
         if self.data is None:
             return "nothing"
-        return "a list" if self.is_list else "a mapping" if self.is_mapping else repr(self.data)
+        return "a list" if self.is_list else "a mapping" if self.is_mapping else shorten(self.data)
 
     def get(self, key: str) -> Value | None:
         """The value of a key of this mapping."""
@@ -105,19 +120,20 @@ class Value:
         """
         if self.is_list:
             items = [item.substitute(parameters) for item in self.data]
-            return self if all(map(_is, items, self.data)) else Value(items, self.location)
+            return self if all(map(_is, items, self.data)) else Value.of_list(items, self.location)
         if self.is_mapping:
             pairs = {k: (key, v.substitute(parameters)) for k, (key, v) in self.data.items()}
             same = all(pairs[k][1] is self.data[k][1] for k in pairs)
-            return self if same else Value(pairs, self.location)
+            return self if same else Value.of_mapping(pairs, self.location)
         if not isinstance(self.data, str) or not self.data.startswith("$"):
             return self
         name = self.data[1:]
         if name not in parameters:
             known = ", ".join(f"${key}" for key in parameters)
             hint = f"known here: {known}" if known else "$names belong to the layers of a block"
-            raise ModelFileError(f"unknown parameter ${name}", location=self.location, hint=hint)
-        return Value(parameters[name].data, self.location)
+            text = shorten(self.data)
+            raise ModelFileError(f"unknown parameter {text}", location=self.location, hint=hint)
+        return replace(parameters[name], location=self.location)
 
     def substitute_keys(self, parameters: Mapping[str, Value], keys: Sequence[str]) -> Value:
         """This mapping with ``$name`` replaced in the values of some keys only."""
@@ -125,7 +141,12 @@ class Value:
             k: (key, v.substitute(parameters) if k in keys else v)
             for k, (key, v) in self.data.items()
         }
-        return Value(pairs, self.location)
+        return Value.of_mapping(pairs, self.location)
+
+
+def _extent(items: Sequence[Value]) -> tuple[int, int]:
+    """The count and the depth of what holds these values."""
+    return 1 + sum(i.count for i in items), 1 + max((i.depth for i in items), default=0)
 
 
 def _is(a: object, b: object) -> bool:
@@ -193,31 +214,22 @@ class _Composer:
         Raises:
             ModelFileError: It is empty, several, or beyond a limit.
         """
-        documents = 0
         root: Value | None = None
-        open_: list[tuple[Value, list[Value], str | None]] = []
+        open_: list[tuple[CollectionStartEvent, list[Value]]] = []
         for event in self._yaml.parse(text):
-            documents += isinstance(event, DocumentStartEvent)
-            if documents > 1:
-                raise self._error("expected one document, found another", event)
             value: Value | None = None
-            if isinstance(event, SequenceStartEvent | MappingStartEvent):
-                if event.tag:
-                    raise self._error(f"the tag {event.tag} is not allowed", event)
-                if len(open_) == MAX_DEPTH:
-                    raise self._error(f"nested deeper than {MAX_DEPTH}", event)
-                kind: Any = [] if isinstance(event, SequenceStartEvent) else {}
-                open_.append((Value(kind, self._place(event)), [], event.anchor))
+            if isinstance(event, DocumentStartEvent):
+                self._check_document(event, root)
+            elif isinstance(event, CollectionStartEvent):
+                self._check_start(event, len(open_))
+                open_.append((event, []))
             elif isinstance(event, CollectionEndEvent):
-                holder, items, anchor = open_.pop()
-                value = self._close(holder, items)
-                self._remember(anchor, value)
+                value = self._close(*open_.pop())
             elif isinstance(event, NodeEvent):
                 value = self._leaf(event)
             if value is None:
                 continue
-            if value.count > MAX_VALUES:
-                raise self._error(f"aliases expand to more than {MAX_VALUES:,} values", event)
+            self._check_extent(value, event)
             if open_:
                 open_[-1][1].append(value)
             else:
@@ -228,6 +240,24 @@ class _Composer:
                 "the file is empty", location=top, hint="it needs inputs: and layers:"
             )
         return root
+
+    def _check_document(self, event: DocumentStartEvent, before: Value | None) -> None:
+        if before:
+            raise self._error("expected one document, found another", event)
+        if event.version not in (None, (1, 2)):
+            raise self._error("only YAML 1.2 is read here", event, "remove the %YAML line")
+
+    def _check_start(self, event: CollectionStartEvent, depth: int) -> None:
+        if event.tag:
+            raise self._error(f"the tag {event.tag} is not allowed", event)
+        if depth == MAX_DEPTH:
+            raise self._error(f"nested deeper than {MAX_DEPTH}", event)
+
+    def _check_extent(self, value: Value, event: Event) -> None:
+        if value.count > MAX_VALUES:
+            raise self._error(f"aliases expand to more than {MAX_VALUES:,} values", event)
+        if value.depth > MAX_DEPTH:
+            raise self._error(f"aliases nest deeper than {MAX_DEPTH}", event)
 
     def _leaf(self, event: NodeEvent) -> Value:
         if isinstance(event, AliasEvent):
@@ -247,27 +277,35 @@ class _Composer:
             return event.value
         try:
             node = ScalarNode(resolved, event.value, event.start_mark, event.end_mark)
-            return self._yaml.constructor.construct_object(node, deep=True)
+            data = self._yaml.constructor.construct_object(node, deep=True)
         except (ValueError, YAMLError):
             raise self._error(f"cannot read {event.value[:40]!r}", event) from None
+        if isinstance(data, float) and not math.isfinite(data):
+            raise self._error(f"expected a finite number, found {event.value[:40]}", event)
+        return data
 
-    def _close(self, holder: Value, items: list[Value]) -> Value:
-        holder.count += sum(item.count for item in items)
-        if holder.is_list:
-            holder.data.extend(items)
-            return holder
+    def _close(self, start: CollectionStartEvent, items: list[Value]) -> Value:
+        place = self._place(start)
+        if isinstance(start, SequenceStartEvent):
+            value = Value.of_list(items, place)
+        else:
+            value = Value.of_mapping(self._pairs(items), place)
+        self._remember(start.anchor, value)
+        return value
+
+    def _pairs(self, items: list[Value]) -> dict[Any, tuple[Value, Value]]:
+        pairs: dict[Any, tuple[Value, Value]] = {}
         for key, value in zip(items[::2], items[1::2], strict=True):
             if key.is_list or key.is_mapping:
                 raise ModelFileError("a key must be a word", location=key.location)
-            if key.data in holder.data:
-                first = holder.key(key.data).location
+            if key.data in pairs:
                 raise ModelFileError(
-                    f"the key {key.data!r} occurs twice",
+                    f"the key {shorten(key.data)} occurs twice",
                     location=key.location,
-                    hint=f"first in line {first.line}",
+                    hint=f"first in line {pairs[key.data][0].location.line}",
                 )
-            holder.data[key.data] = (key, value)
-        return holder
+            pairs[key.data] = (key, value)
+        return pairs
 
     def _remember(self, anchor: str | None, value: Value) -> None:
         if anchor:
@@ -277,5 +315,5 @@ class _Composer:
         mark = event.start_mark
         return SourceLocation(self._file, mark.line + 1, mark.column + 1)
 
-    def _error(self, message: str, event: Any) -> ModelFileError:
-        return ModelFileError(message, location=self._place(event))
+    def _error(self, message: str, event: Any, hint: str | None = None) -> ModelFileError:
+        return ModelFileError(message, location=self._place(event), hint=hint)

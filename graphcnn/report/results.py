@@ -69,7 +69,8 @@ def results_table(result: RunResult, top: int) -> Group:
         if scores is None:
             others.append(output)
         else:
-            parts += ["", _score_table(output, scores), *_left_out(output)]
+            title = Text(f"\n{_plain(output.name)}  {_type(output)}", style="bold")
+            parts += [title, _score_table(output, scores), *_left_out(output)]
     if others:
         parts += ["", _summary_table(others)]
     for output in others:
@@ -104,7 +105,7 @@ def _strict(value: Any) -> Any:
 
 def _score_table(output: Output, scores: list[list[Score]]) -> Table:
     batch = len(scores) > 1
-    table = _table(f"{_plain(output.name)}  {_type(output)}")
+    table = _table()
     for title in ["sample"] * batch + ["class"]:
         table.add_column(title, justify="right")
     if output.classes:
@@ -119,7 +120,7 @@ def _score_table(output: Output, scores: list[list[Score]]) -> Table:
 
 
 def _summary_table(outputs: list[Output]) -> Table:
-    table = _table(None)
+    table = _table()
     table.add_column("output", overflow="fold")
     table.add_column("type", overflow="fold")
     for title in ("min", "mean", "max"):
@@ -130,15 +131,8 @@ def _summary_table(outputs: list[Output]) -> Table:
     return table
 
 
-def _table(title: str | None) -> Table:
-    return Table(
-        title=Text(title, style="bold") if title else None,
-        title_justify="left",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        show_edge=False,
-        header_style="bold",
-    )
+def _table() -> Table:
+    return Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
 
 
 def _type(output: Output) -> str:
@@ -188,13 +182,8 @@ def _grids(sample: Array, layout: str) -> Iterator[tuple[str, Array]]:
 
 
 def _rows(grid: Array) -> list[str]:
-    """The numbers as text, each column aligned."""
-    cells = [[_number(number) for number in row] for row in grid]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return [
-        " ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
-        for row in cells
-    ]
+    """The numbers as text, a line for each row."""
+    return [" ".join(map(_number, row)) for row in grid]
 
 
 def _number(value: np.generic) -> str:

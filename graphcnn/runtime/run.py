@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from graphcnn.errors import ExportError, RuntimeFailure
+from graphcnn.errors import RuntimeFailure
 from graphcnn.files import replacing
 
 from .inputs import fit_inputs, read_inputs
@@ -127,16 +127,6 @@ def run(
         for spec, values in zip(signature.outputs, found, strict=True)
     )
     return RunResult(str(model), session.get_providers()[0], outputs)
-
-
-def check_target(path: Path, force: bool) -> None:
-    """Refuse to replace a file, before the time to run a model is spent.
-
-    Raises:
-        ExportError: It exists, and `force` is not given.
-    """
-    if path.exists() and not path.is_dir() and not force:
-        raise ExportError(f"{path} exists", hint="--force replaces it")
 
 
 def _names(classes: tuple[str, ...], values: Array) -> tuple[str, ...]:

@@ -57,7 +57,9 @@ class TensorSpec:
     @property
     def order(self) -> str:
         """``channels first``, ``channels last``, or nothing where there is no layout."""
-        return channel_order(self.layout)
+        if not self.layout:
+            return ""
+        return "channels first" if self.layout[1] == "C" else "channels last"
 
     @property
     def channel_axis(self) -> int:
@@ -122,13 +124,6 @@ def read_signature(session: Any) -> Signature:
         tuple(_spec("output", item, outputs) for item in session.get_outputs()),
         tuple(str(name) for name in classes) if isinstance(classes, list) else (),
     )
-
-
-def channel_order(layout: str) -> str:
-    """``channels first``, ``channels last``, or nothing where there is no layout."""
-    if not layout:
-        return ""
-    return "channels first" if layout[1] == "C" else "channels last"
 
 
 def _decoded(text: str | None) -> Any:
