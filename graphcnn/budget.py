@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from .errors import OptionError, did_you_mean
@@ -18,6 +19,7 @@ _SUFFIXES = {
     "ki": 2**10,
     "mi": 2**20,
     "gi": 2**30,
+    "ti": 2**40,
 }
 
 
@@ -31,15 +33,21 @@ class Quantity(int):
         Raises:
             OptionError: It is neither.
         """
-        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        if (
+            isinstance(value, int | float)
+            and not isinstance(value, bool)
+            and value % 1 == 0 <= value
+        ):
             return cls(value)
         text = value if isinstance(value, str) else ""
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]i?)?(?:b|bytes)?", text.strip().lower())
-        if not match or (match[2] or "") not in _SUFFIXES:
+        match = re.fullmatch(
+            r"(\d{1,18}(?:\.\d{1,18})?)\s*([kmgt]i?)?(?:b|bytes)?", text.strip().lower()
+        )
+        if not match:
             raise OptionError(
                 f"expected a number such as 500k, 1.5M or 2MiB, found {shorten(value)}"
             )
-        return cls(float(match[1]) * _SUFFIXES[match[2] or ""])
+        return cls(Fraction(match[1]) * _SUFFIXES[match[2] or ""])
 
 
 @dataclass(frozen=True, kw_only=True)

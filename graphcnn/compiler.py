@@ -28,9 +28,9 @@ InputLayout = Literal["nchw", "nhwc"]
 
 _EXTRA_PASSES: list[Pass] = []
 
-_LARGEST_RUN = 2**28
-"""Above this many bytes of weights, onnxruntime runs a stand-in with zeros for weights: it would
-need several times the memory that writing the file takes."""
+CHECKED = "checked by onnx"
+
+_LARGEST_BATCH = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def compile(
     Raises:
         GraphCNNError: Of the kind that says what is wrong; no file is left then.
     """
-    from .export import check_structure, lower, write_model
+    from .export import check_structure, data_path, is_split, lower, write_model
     from .export.builder import DEFAULT_OPSET
 
     start = time.perf_counter()
@@ -127,10 +127,12 @@ def compile(
     metadata = _metadata(network, store)
     lowered = lower(network, store, DEFAULT_OPSET if opset is None else opset, metadata)
     check_structure(lowered)
+    if is_split(lowered, external_data):
+        check_target(data_path(path), force)
     with replacing(path) as partial:
         _check_space(lowered, path)
         write_model(lowered, partial, external_data, _Counter(lowered.weight_bytes, progress))
-        verified = _verify(lowered, partial, network.batch, verify)
+        verified = _verify(network, lowered, partial) if verify else CHECKED
         size = sum(file.stat().st_size for file in partial.parent.iterdir())
     return CompileReport(
         path=path,
@@ -161,10 +163,13 @@ def _prepared(graph: Graph, batch: int | None, taps: Iterable[str]) -> Graph:
     graph = graph.clone()
     graph.verify()
     graph.batch = graph.batch if batch is None else batch
+    if graph.batch is not None and not 0 < graph.batch <= _LARGEST_BATCH:
+        raise GraphError(f"expected a batch from 1 to {_LARGEST_BATCH:,}, found {graph.batch}")
     nodes = [node.name for node in graph if not isinstance(node.op, Input)]
+    known = set(nodes)
     for tap in taps:
         wanted = nodes if tap == "all" else [tap]
-        if wanted[0] not in nodes:
+        if not set(wanted) <= known:
             raise GraphError(f"there is no layer named {tap!r}", hint=did_you_mean(tap, nodes))
         for name in wanted:
             graph.outputs.setdefault(name, name)
@@ -215,16 +220,10 @@ def _check_space(lowered: Lowered, path: Path) -> None:
         )
 
 
-def _verify(lowered: Lowered, partial: Path, batch: int | None, wanted: bool) -> str:
-    """Run the file, or where it is large a stand-in with zeros for weights."""
-    checked = "checked by onnx"
-    if not wanted or importlib.util.find_spec("onnxruntime") is None:
-        return checked
-    from .export.check import stand_in
-    from .runtime.smoke import smoke_test
+def _verify(network: Graph, lowered: Lowered, partial: Path) -> str:
+    """Run the file where onnxruntime is installed, and say so."""
+    if importlib.util.find_spec("onnxruntime") is None:
+        return CHECKED
+    from .runtime.smoke import smoke_run
 
-    if lowered.weight_bytes <= _LARGEST_RUN:
-        smoke_test(partial, batch)
-        return f"{checked}, run by onnxruntime"
-    smoke_test(stand_in(lowered), batch)
-    return f"{checked}, run by onnxruntime (with zeros for weights, since it is large)"
+    return f"{CHECKED}, {smoke_run(network, lowered, partial)}"

@@ -7,7 +7,7 @@ Every error a user can cause is a `GraphCNNError`; the command line prints it an
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 
@@ -146,9 +146,8 @@ class ErrorGroup(GraphCNNError):
         return self.message
 
 
-def at(location: SourceLocation | None, scope: str) -> SourceLocation | None:
-    """The location with one more enclosing block or repeat."""
-    return replace(location, scope=(*location.scope, scope)) if location else None
+_MOST_COMPARED = 2000
+"""Among more names than these the closest is not looked for: it would take too long."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
@@ -156,6 +155,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     from difflib import get_close_matches
 
     names = sorted(known)
+    if len(names) > _MOST_COMPARED:
+        return None
     by_lower = {name.lower(): name for name in names}
     close = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
     if close:

@@ -20,9 +20,13 @@ def check_target(path: Path, force: bool) -> None:
     """Refuse to replace a file, before time is spent on what would go into it.
 
     Raises:
-        ExportError: It exists, and `force` is not given.
+        ExportError: It exists, and `force` is not given or it is not a file.
     """
-    if path.exists() and not path.is_dir() and not force:
+    if not path.exists() or path.is_dir():
+        return
+    if not path.is_file():
+        raise ExportError(f"{path} is not a file", hint="-o - writes to standard output")
+    if not force:
         raise ExportError(f"{path} exists", hint="--force replaces it")
 
 
@@ -40,9 +44,13 @@ def replacing(target: Path) -> Iterator[Path]:
         raise ExportError(f"{target} is a directory", hint="name a file in it")
     if not folder.is_dir():
         raise ExportError(f"{folder} is not a directory", hint=f"mkdir -p {folder}")
+    if target.exists() and not target.is_file():
+        raise ExportError(f"{target} is not a file")
     scratch = None
     try:
-        scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=folder))
+        scratch = Path(
+            tempfile.mkdtemp(prefix=f".{target.name[:50]}.", suffix=".partial", dir=folder)
+        )
         yield scratch / target.name
         _publish(scratch, target)
     except OSError as error:

@@ -7,14 +7,21 @@ changes only through `add`, `replace`, `redirect` and `erase`, which keep it so.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import networkx
 
 from .budget import Budget
-from .errors import GraphCNNError, GraphError, OptionError, ShapeError, SourceLocation
+from .errors import (
+    GraphCNNError,
+    GraphError,
+    OptionError,
+    ShapeError,
+    SourceLocation,
+    did_you_mean,
+)
 from .ops import Input, Op, WeightSpec
 from .types import LAST, Dim, DType, Layout, TensorType
 
@@ -73,7 +80,7 @@ class Graph:
         self._owners: dict[str, int] = {}
         self._stems: dict[str, int] = {}
         self._counter = 0
-        self._order: tuple[Node, ...] | None = None
+        self._order: tuple[str, ...] | None = None
 
     @property
     def nx(self) -> networkx.MultiDiGraph[str]:
@@ -95,11 +102,12 @@ class Graph:
         if self._order is None:
             order = networkx.lexicographical_topological_sort(self._nx, key=self._sequence_of)
             try:
-                self._order = tuple(self._nx.nodes[name]["node"] for name in order)
+                self._order = tuple(order)
             except networkx.NetworkXUnfeasible:
                 cycle = [source for source, _, _ in networkx.find_cycle(self._nx)]
                 raise GraphError(f"there is a cycle: {' -> '.join([*cycle, cycle[0]])}") from None
-        return iter(self._order)
+        nodes = self._nx.nodes
+        return iter([nodes[name]["node"] for name in self._order])
 
     def node(self, name: str) -> Node:
         """The node of this name.
@@ -107,15 +115,11 @@ class Graph:
         Raises:
             GraphError: There is none.
         """
-        try:
-            return self._nx.nodes[name]["node"]  # type: ignore[no-any-return]
-        except KeyError:
-            raise GraphError(f"there is no node named {name!r}") from None
+        return self._data(name)["node"]  # type: ignore[no-any-return]
 
     def type(self, name: str) -> TensorType:
         """The type of a value."""
-        self.node(name)
-        return self._nx.nodes[name]["type"]  # type: ignore[no-any-return]
+        return self._data(name)["type"]  # type: ignore[no-any-return]
 
     def input_types(self, node: Node) -> tuple[TensorType, ...]:
         """The types of a node's inputs, in order."""
@@ -123,6 +127,7 @@ class Graph:
 
     def users(self, name: str) -> list[Node]:
         """The nodes that take a value, each once, in the order they were written."""
+        self.node(name)
         users = sorted(self._nx.successors(name), key=self._sequence_of)
         return [self.node(user) for user in users]
 
@@ -182,7 +187,8 @@ class Graph:
             after: The node to follow in the order; the last one when not given.
 
         Raises:
-            GraphError: The name is taken, or an input does not exist.
+            GraphError: The name is taken, an input does not exist, or a weight that would be
+                shared has another shape.
             ShapeError: The inputs do not fit the operator.
         """
         inputs = (inputs,) if isinstance(inputs, str) else tuple(inputs)
@@ -194,7 +200,8 @@ class Graph:
                 GraphError(f"the name {name!r} is taken", hint=f"by {first}" if first else None),
                 node,
             )
-        self._enter(node, self._sequence(after))
+        inferred = self._checked(node, weights or {})
+        self._enter(node, self._sequence(after), inferred)
         return name
 
     def unused(self, stem: str) -> str:
@@ -211,21 +218,22 @@ class Graph:
         """Change a node's op, inputs, weights, layout or passes; its type must stay the same.
 
         Raises:
-            GraphError: The type would change.
+            GraphError: The type would change, the node would depend on itself, or a weight that it
+                shares would have another shape.
             ShapeError: The inputs do not fit the operator.
         """
         old, data = self.node(name), self._nx.nodes[name]
         new = replace(old, **changes)
         if changes.keys() <= {"layout", "passes"}:
             data["node"] = new
-            self._order = None
             return
         before, sequence = data["type"], data["sequence"]
-        inferred = self._infer(new)
+        inferred = self._checked(new, changes.get("weights", {}), set(old.weights.values()))
         if inferred[0] != before:
             raise self._explained(
                 GraphError(f"this change would turn {before} into {inferred[0]}"), new
             )
+        self._check_acyclic(new, old.inputs)
         self._release(old)
         self._nx.remove_edges_from([*self._nx.in_edges(name, keys=True)])
         self._enter(new, sequence, inferred)
@@ -238,10 +246,15 @@ class Graph:
         """
         if self.type(old) != self.type(new):
             raise GraphError(f"{old} is {self.type(old)}, and {new} is {self.type(new)}")
-        for user in self.users(old):
-            if user.name != new:
-                inputs = tuple(new if source == old else source for source in user.inputs)
-                self.replace(user.name, inputs=inputs)
+        changed = [
+            (user, tuple(new if source == old else source for source in user.inputs))
+            for user in self.users(old)
+            if user.name != new
+        ]
+        for user, inputs in changed:
+            self._check_acyclic(replace(user, inputs=inputs), user.inputs)
+        for user, inputs in changed:
+            self.replace(user.name, inputs=inputs)
         self.outputs = {k: new if v == old else v for k, v in self.outputs.items()}
 
     def erase(self, name: str) -> None:
@@ -264,6 +277,7 @@ class Graph:
         twin.outputs, twin.digest, twin.budget = dict(self.outputs), self.digest, self.budget
         twin._nx, twin._specs = self._nx.copy(), dict(self._specs)
         twin._owners, twin._counter = dict(self._owners), self._counter
+        twin._order = self._order
         return twin
 
     def verify(self) -> None:
@@ -284,6 +298,13 @@ class Graph:
                 error = GraphError(f"recorded as {recorded}, inferred as {found}")
                 raise self._explained(error, node)
 
+    def _data(self, name: str) -> dict[str, Any]:
+        """What networkx keeps of a node."""
+        try:
+            return self._nx.nodes[name]
+        except KeyError:
+            raise GraphError(f"there is no node named {name!r}") from None
+
     def _sequence_of(self, name: str) -> tuple[int, int]:
         return self._nx.nodes[name]["sequence"]  # type: ignore[no-any-return]
 
@@ -302,26 +323,63 @@ class Graph:
         types = self.input_types(node)
         try:
             check_arity(node.op, len(types))
-            return node.op.infer(*types), node.op.weights(*types)
+            result, specs = node.op.infer(*types), node.op.weights(*types)
         except GraphCNNError as error:
             raise self._explained(error, node) from None
+        return result, {role: spec.in_type(result.dtype) for role, spec in specs.items()}
+
+    def _checked(
+        self, node: Node, shared: Mapping[str, str], own: Set[str] = frozenset()
+    ) -> tuple[TensorType, dict[str, WeightSpec]]:
+        """The type and the weights of a node whose weights fit those that it shares.
+
+        Args:
+            node: The node.
+            shared: The weights that were named for it, by role.
+            own: Weights that it has now; those that no other node has can change.
+        """
+        type_, specs = self._infer(node)
+        for role in shared:
+            if role not in specs:
+                hint = did_you_mean(role, specs)
+                raise self._explained(GraphError(f"it has no weight {role!r}", hint=hint), node)
+        free = {weight for weight in own if self._owners[weight] == 1}
+        seen: dict[str, WeightSpec] = {}
+        for role, spec in specs.items():
+            weight = node.weights.get(role, f"{node.name}/{role}")
+            known = seen.setdefault(
+                weight, spec if weight in free else self._specs.get(weight, spec)
+            )
+            if (known.shape, known.dtype) != (spec.shape, spec.dtype):
+                error = GraphError(
+                    f"its {role} would share {weight}, which is {known.dtype} {list(known.shape)}, "
+                    f"but needs {spec.dtype} {list(spec.shape)}"
+                )
+                raise self._explained(error, node)
+        return type_, specs
+
+    def _check_acyclic(self, node: Node, before: Sequence[str]) -> None:
+        """Refuse new inputs that depend on the node.
+
+        Values that led to it before cannot, nor can those that are made of such values only: the
+        rest of the graph is searched where neither is seen at once.
+        """
+        led = {*before, *(p for source in before for p in self._nx.predecessors(source))}
+        for source in set(node.inputs) - led:
+            if source == node.name or (
+                not led.issuperset(self._nx.predecessors(source))
+                and networkx.has_path(self._nx, node.name, source)
+            ):
+                raise self._explained(GraphError(f"its input {source} depends on it"), node)
 
     def _enter(
         self,
         node: Node,
         sequence: tuple[int, int],
-        inferred: tuple[TensorType, dict[str, WeightSpec]] | None = None,
+        inferred: tuple[TensorType, dict[str, WeightSpec]],
     ) -> None:
-        type_, specs = inferred or self._infer(node)
+        type_, specs = inferred
         weights = {role: node.weights.get(role, f"{node.name}/{role}") for role in specs}
-        for role, weight in weights.items():
-            known = self._specs.get(weight)
-            if known and (known.shape, known.dtype) != (specs[role].shape, specs[role].dtype):
-                error = GraphError(
-                    f"its {role} would share {weight}, which has shape {list(known.shape)}, "
-                    f"but needs {list(specs[role].shape)}"
-                )
-                raise self._explained(error, node)
         for role, weight in weights.items():
             self._specs.setdefault(weight, specs[role])
             self._owners[weight] = self._owners.get(weight, 0) + 1

@@ -88,7 +88,8 @@ class Constant(Initializer):
     value: Numbers = 0.0
 
     def check(self) -> None:
-        """The lists are rectangular, and hold finite numbers only."""
+        """The lists are rectangular, and hold finite numbers only; they become tuples."""
+        object.__setattr__(self, "value", _frozen(self.value))
         for number in _leaves(self.value):
             if isinstance(number, bool) or not isinstance(number, int | float):
                 raise OptionError(f"expected numbers, found {shorten(number)}", path=("value",))
@@ -300,8 +301,12 @@ def _fans(shape: tuple[int, ...]) -> tuple[float, float]:
     return window * shape[-2], window * shape[-1]
 
 
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
+
+
 def _leaves(value: Any) -> Any:
-    if not isinstance(value, tuple | list):
+    if not isinstance(value, tuple):
         yield value
         return
     for item in value:
@@ -309,7 +314,7 @@ def _leaves(value: Any) -> Any:
 
 
 def _nested_shape(value: Any) -> tuple[int, ...]:
-    if not isinstance(value, tuple | list):
+    if not isinstance(value, tuple):
         return ()
     inner = {_nested_shape(item) for item in value}
     if len(inner) != 1:

@@ -76,13 +76,14 @@ def build(cls: type[T], values: Mapping[str, Any]) -> T:
         if key not in known
     ]
     required = [f.name for f in known.values() if f.default is f.default_factory is MISSING]
-    missing = [name for name in required if name not in values]
+    meant = {error.hint for error in errors}
+    missing = [n for n in required if n not in values and f"did you mean {n}?" not in meant]
     if missing:
         errors.append(OptionError(f"missing {', '.join(missing)}"))
     if not errors:
         return cls(**values)
     hints = field_types(cls)  # type: ignore[arg-type]  # classes are hashable
-    for name in values.keys() & known.keys():
+    for name in [name for name in known if name in values]:
         try:
             _convert(values[name], hints[name], name)
         except GraphCNNError as error:
@@ -95,6 +96,9 @@ def _convert(value: Any, hint: Any, name: str) -> Any:
         return msgspec.convert(value, hint, dec_hook=_decode)
     except msgspec.ValidationError as error:
         raise _option_error(str(error), value, hint, name) from None
+    except UnicodeEncodeError:
+        text = f"{name}: expected whole characters, found {shorten(value)}"
+        raise OptionError(text, path=(name,)) from None
     except GraphCNNError as error:
         inner = [
             OptionError(f"{name}: {e.message}", path=(name, *getattr(e, "path", ())), hint=e.hint)

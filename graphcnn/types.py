@@ -40,6 +40,11 @@ class DType(Enum):
         return self.value
 
     @property
+    def is_float(self) -> bool:
+        """Whether it holds fractions."""
+        return self.value.startswith("float")
+
+    @property
     def itemsize(self) -> int:
         """Bytes an element."""
         return _DTYPES[self][0]

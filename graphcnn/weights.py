@@ -6,8 +6,11 @@ The native form is a safetensors file, whose names are the graph's own, such as 
 from __future__ import annotations
 
 import hashlib
+import json
+import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +58,12 @@ class WeightSpec:
                 f"a weight of {list(self.shape)} has {self.elements:,} elements, "
                 f"more than the {MAX_ELEMENTS:,} that graphcnn accepts"
             )
+
+    def in_type(self, dtype: DType) -> WeightSpec:
+        """The same for a layer of another element type: its numbers have that type too."""
+        if dtype == self.dtype or not (dtype.is_float and self.dtype.is_float):
+            return self
+        return replace(self, dtype=dtype)
 
     @property
     def elements(self) -> int:
@@ -208,21 +217,34 @@ def _held(array: Array) -> Weight:
 
 
 def _read_safetensors(path: Path) -> dict[str, Weight]:
+    """What is in a file; each array is read on its own, so that no more than one is in memory."""
     from safetensors import safe_open
 
-    names = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F64": "float64"}
-    names |= {"I8": "int8", "I16": "int16", "I32": "int32", "I64": "int64", "U8": "uint8"}
-    weights = {}
-    with safe_open(path, framework="numpy") as file:
-        for name in file.keys():  # noqa: SIM118 (not a mapping)
-            view = file.get_slice(name)
-            dtype = names.get(view.get_dtype(), view.get_dtype())
-            weights[name] = Weight(tuple(view.get_shape()), dtype, _reader(file, name))
-    return weights
+    with safe_open(path, framework="numpy"):
+        pass  # The header is checked against the file.
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+    header.pop("__metadata__", None)
+    return {name: _stored(path, name, entry, 8 + length) for name, entry in header.items()}
 
 
-def _reader(file: Any, name: str) -> Callable[[], Array]:
-    return lambda: file.get_tensor(name)
+_SAFETENSORS = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F64": "float64"}
+_SAFETENSORS |= {"I8": "int8", "I16": "int16", "I32": "int32", "I64": "int64", "U8": "uint8"}
+
+
+def _stored(path: Path, name: str, entry: Mapping[str, Any], start: int) -> Weight:
+    shape = tuple(entry["shape"])
+    dtype = _SAFETENSORS.get(entry["dtype"], entry["dtype"])
+    offset = start + entry["data_offsets"][0]
+
+    def load() -> Array:
+        import numpy as np
+
+        with _reading(path, name):
+            return np.fromfile(path, dtype, math.prod(shape), offset=offset).reshape(shape)
+
+    return Weight(shape, dtype, load)
 
 
 def _read_npz(path: Path) -> dict[str, Weight]:
@@ -246,10 +268,19 @@ def _npz_reader(path: Path, name: str) -> Callable[[], Array]:
     def load() -> Array:
         import numpy as np
 
-        with np.load(path, allow_pickle=False) as archive:
+        with _reading(path, name), np.load(path, allow_pickle=False) as archive:
             return archive[name]  # type: ignore[no-any-return]
 
     return load
+
+
+@contextmanager
+def _reading(path: Path, name: str) -> Iterator[None]:
+    """Say which weight of which file is damaged."""
+    try:
+        yield
+    except Exception as error:
+        raise WeightError(f"{path}: weight {name} cannot be read: {error}") from error
 
 
 def file_digest(path: Path) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _STDOUT = "-"
 
 
-@click.command("compile")
+@click.command("compile", short_help="Compile a model file to a checked .onnx file.")
 @click.argument("model", type=click.Path())
 @click.option(
     "-o",

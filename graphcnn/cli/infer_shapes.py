@@ -7,7 +7,7 @@ import json
 import click
 
 
-@click.command("infer-shapes")
+@click.command("infer-shapes", short_help="Print every shape and cost of a model file.")
 @click.argument("model", type=click.Path())
 @click.option(
     "--format",

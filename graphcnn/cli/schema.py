@@ -7,7 +7,7 @@ import json
 import click
 
 
-@click.command("schema")
+@click.command("schema", short_help="Print the JSON Schema of model files.")
 def command() -> None:
     """Print the JSON Schema of model files, for completion and checks in an editor.
 

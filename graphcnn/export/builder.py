@@ -47,12 +47,14 @@ class Initializer:
         dtype: Its element type.
         load: Returns an array whose elements, in C order, are the ones to write. Its own shape may
             differ from `dims`, so that a rearranged weight need not be copied.
+        fixed: It is no weight but the operator's own numbers, on which shapes may depend.
     """
 
     name: str
     dims: tuple[int, ...]
     dtype: DType
     load: Callable[[], Array]
+    fixed: bool = False
 
     @property
     def bytes(self) -> int:
@@ -226,16 +228,17 @@ class _Context:
             return self.weight(role, Then(function, view), dims)
         return self.weight(role, function or view, dims)
 
-    def constant(self, values: Any, dtype: DType = DType.float32) -> str:
+    def constant(self, values: Any, dtype: DType | None = None) -> str:
+        dtype = dtype or self.output.dtype
         array = np.asarray(values, dtype.numpy)
         return self._builder.share(
             (array.shape, dtype, array.tobytes()),
             "constant",
-            lambda name: Initializer(name, array.shape, dtype, lambda: array),
+            lambda name: Initializer(name, array.shape, dtype, lambda: array, fixed=True),
         )
 
     def channel_constant(self, values: Any) -> str:
-        array = np.asarray(values, np.float32)
+        array = np.asarray(values, self.output.dtype.numpy)
         view, dims = _spread(array.shape, self.output, self.layout)
         return self.constant(view(array).reshape(dims) if view else array)
 

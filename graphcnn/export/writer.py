@@ -12,6 +12,7 @@ Past protobuf's 2 GiB the raw data goes into a file beside the model, as ONNX's 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
@@ -33,6 +34,7 @@ ExternalData = Literal["auto", "always", "never"]
 
 _LENGTH_DELIMITED = 2
 _BLOCK_BYTES = 8 * 2**20
+_TILE_BYTES = 128 * 2**10
 _INLINE_BYTES = 1024
 _ALIGNMENT = 4096
 
@@ -56,13 +58,7 @@ def write_model(
         WeightError: A weight is not what it was declared to be, or not finite.
         OSError: The file cannot be written.
     """
-    whole = _message_size(lowered)
-    if external == "never" and whole > SizeLimit:
-        raise ExportError(
-            f"the model has {whole:,} bytes, more than protobuf's {SizeLimit:,}",
-            hint="--external-data auto",
-        )
-    if external == "always" or whole > SizeLimit:
+    if is_split(lowered, external):
         _write_split(lowered, path, progress)
         return
     with path.open("wb") as out:
@@ -73,9 +69,30 @@ def write_model(
             _write_inline(item, out, progress)
 
 
+def is_split(lowered: Lowered, external: ExternalData) -> bool:
+    """Whether weights go into a file of their own.
+
+    Raises:
+        ExportError: They must, and external data is forbidden.
+    """
+    whole = _message_size(lowered)
+    if external == "never" and whole > SizeLimit:
+        raise ExportError(
+            f"the model has {whole:,} bytes, more than protobuf's {SizeLimit:,}",
+            hint="--external-data auto",
+        )
+    large = any(item.bytes > _INLINE_BYTES for item in lowered.initializers)
+    return whole > SizeLimit or (external == "always" and large)
+
+
+def data_path(path: Path) -> Path:
+    """The file for the weights of a model file, where they are apart."""
+    return path.with_name(f"{path.name}.data")
+
+
 def _write_split(lowered: Lowered, path: Path, progress: Progress) -> None:
     """Write the model with the place of each weight, and the weights into a second file."""
-    data = path.with_name(f"{path.name}.data")
+    data = data_path(path)
     headers: list[tuple[Initializer, bytes]] = []
     end = 0
     for item in lowered.initializers:
@@ -137,10 +154,8 @@ def _write_elements(item: Initializer, out: BinaryIO, progress: Progress) -> Non
 
 def _blocks(array: Array) -> Iterator[Array]:
     """The elements in C order, as contiguous arrays of a bounded size."""
-    import numpy as np
-
     if array.nbytes <= _BLOCK_BYTES or array.ndim == 0:
-        yield np.ascontiguousarray(array)
+        yield _contiguous(array)
         return
     row_bytes = array.nbytes // len(array)
     if row_bytes > _BLOCK_BYTES:
@@ -149,7 +164,20 @@ def _blocks(array: Array) -> Iterator[Array]:
         return
     step = _BLOCK_BYTES // row_bytes
     for start in range(0, len(array), step):
-        yield np.ascontiguousarray(array[start : start + step])
+        yield _contiguous(array[start : start + step])
+
+
+def _contiguous(block: Array) -> Array:
+    """The block in C order; a rearranged one is copied in tiles that stay in the cache."""
+    import numpy as np
+
+    if block.flags.c_contiguous or block.ndim < 2:
+        return np.ascontiguousarray(block)
+    copy = np.empty(block.shape, block.dtype)
+    step = max(1, _TILE_BYTES * block.shape[1] // block.nbytes)
+    for start in range(0, block.shape[1], step):
+        copy[:, start : start + step] = block[:, start : start + step]
+    return copy
 
 
 def _check_finite(name: str, block: Array) -> None:
@@ -197,6 +225,7 @@ def _field_size(header: bytes, raw_bytes: int | None) -> int:
     return tag + len(_varint(size)) + size
 
 
+@cache
 def _tag(message: Any, name: str) -> bytes:
     return _varint(message.DESCRIPTOR.fields_by_name[name].number << 3 | _LENGTH_DELIMITED)
 

@@ -43,22 +43,21 @@ class Block:
     output: Value | None
 
 
-def read_blocks(blocks: Value | None, fail: Fail) -> dict[str, Block]:
-    """Every definition that can be understood, by name."""
+def read_blocks(blocks: Value | None, fail: Fail) -> dict[str, Block | None]:
+    """Every definition by name; None is one that is wrong."""
     if blocks is None:
         return {}
     if not blocks.is_mapping:
         fail(f"blocks: expected a mapping, found {blocks.kind}", blocks.location, None)
         return {}
-    found: dict[str, Block] = {}
+    found: dict[str, Block | None] = {}
     for name, (key, value) in blocks.data.items():
         if not isinstance(name, str) or not NAME.fullmatch(name):
             fail(f"blocks: {bad_name(key)}", key.location, None)
         elif name in OPS or name == "repeat":
             fail(f"blocks: {name} is the name of an operator", key.location, None)
         else:
-            block = _read_block(name, key, value, fail)
-            found |= {name: block} if block else {}
+            found[name] = _read_block(name, key, value, fail)
     return found
 
 
@@ -101,6 +100,6 @@ def _read_parameters(name: str, value: Value | None, fail: Fail) -> dict[str, Va
                 "parameters: [filters, {strides: 1}]; one with a default is a mapping",
             )
     for word in RESERVED:
-        if word in parameters:
+        if parameters.pop(word, value) is not value:
             fail(f"block {name}: a parameter cannot be called {word}", value.location, None)
     return parameters

@@ -99,9 +99,15 @@ class Value:
         return self.data
 
     def place(self, path: Sequence[str | int]) -> SourceLocation:
-        """Where the key or item at a path of keys and indices is, or the last one on the way."""
+        """Where the key or item at a path of keys and indices is, or the last one on the way.
+
+        The path may leave out the name in ``{name: {key: value}}``.
+        """
         here, place = self, self.location
         for step in path:
+            if here.is_mapping and step not in here.data and len(here.data) == 1:
+                ((key, here),) = here.data.values()
+                place = key.location
             if here.is_mapping and step in here.data:
                 key, here = here.data[step]
                 place = key.location
@@ -153,11 +159,12 @@ def _is(a: object, b: object) -> bool:
     return a is b
 
 
-def read_document(path: Path) -> tuple[Value, bytes]:
+def read_document(path: Path, shown: str) -> tuple[Value, bytes]:
     """Read a YAML file.
 
     Args:
         path: The file, of at most `MAX_BYTES`.
+        shown: What messages call it.
 
     Returns:
         Its one document, and its bytes.
@@ -165,12 +172,12 @@ def read_document(path: Path) -> tuple[Value, bytes]:
     Raises:
         ModelFileError: The file is missing, too large, empty, not UTF-8, or not YAML.
     """
-    top = SourceLocation(str(path), 1, 1)
+    top = SourceLocation(shown, 1, 1)
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise ModelFileError(f"{path}: {error.strerror}") from None
+        raise ModelFileError(f"{shown}: {error.strerror}") from None
     if len(raw) > MAX_BYTES:
         raise ModelFileError(f"larger than {MAX_BYTES:,} bytes", location=top)
     try:
@@ -182,7 +189,7 @@ def read_document(path: Path) -> tuple[Value, bytes]:
             hint="a model file is YAML; .onnx and .keras files are not read here",
         ) from None
     try:
-        return _Composer(str(path)).compose(text), raw
+        return _Composer(shown).compose(text), raw
     except MarkedYAMLError as error:
         raise _syntax_error(error, top) from None
     except YAMLError as error:
@@ -272,6 +279,8 @@ class _Composer:
     def _scalar(self, event: ScalarEvent) -> Any:
         if event.tag:
             raise self._error(f"the tag {event.tag} is not allowed", event)
+        if any("\ud800" <= letter <= "\udfff" for letter in event.value):
+            raise self._error(f"cannot read {event.value[:40]!r}: half a character", event)
         resolved = str(self._yaml.resolver.resolve(ScalarNode, event.value, event.implicit))
         if resolved.rsplit(":", 1)[-1] not in _PLAIN_TAGS:
             return event.value
@@ -304,6 +313,8 @@ class _Composer:
                     location=key.location,
                     hint=f"first in line {pairs[key.data][0].location.line}",
                 )
+            if value.data is None:  # An empty value begins where the next thing does.
+                value = replace(value, location=key.location)
             pairs[key.data] = (key, value)
         return pairs
 

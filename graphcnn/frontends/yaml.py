@@ -9,6 +9,7 @@ reported together.
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 import networkx
@@ -19,6 +20,7 @@ from graphcnn.graph import Graph
 from graphcnn.options import build
 from graphcnn.types import Dim, symbol
 
+from .blocks import NAME, bad_name
 from .document import Value, read_document
 from .expand import Expander, Layer, located
 
@@ -26,6 +28,8 @@ KEYS = ("name", "inputs", "layers", "outputs", "blocks", "budget")
 """The keys at the top of a model file."""
 
 _LARGEST_SIZE = 2**31 - 1
+_SYMBOL = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")
+_BATCH = "N"
 
 
 def load(path: str | Path) -> Graph:
@@ -42,8 +46,9 @@ def load(path: str | Path) -> Graph:
         ErrorGroup: What is wrong in it, all that is independent, each with its line and column.
     """
     path = Path(path)
-    root, raw = read_document(path)
-    graph = _Reader(root, path.stem).read()
+    shown = str(path).encode(errors="replace").decode()
+    root, raw = read_document(path, shown)
+    graph = _Reader(root, Path(shown).stem).read()
     graph.digest = hashlib.sha256(raw).hexdigest()
     return graph
 
@@ -55,6 +60,7 @@ class _Reader:
         self._root = root
         self._graph = Graph(stem)
         self._errors: list[GraphCNNError] = []
+        self._input_names: set[str] = set()
 
     def read(self) -> Graph:
         """The graph.
@@ -66,12 +72,10 @@ class _Reader:
         self._stop_on_errors()
         self._read_name()
         self._read_budget()
-        self._read_inputs()
-        expander = Expander(self._root, [node.name for node in self._graph], self._errors)
+        expander = Expander(self._root, self._read_inputs(), self._errors)
         layers = expander.expand()
         self._add(layers)
-        self._stop_on_errors()
-        self._read_outputs(layers)
+        self._read_outputs(expander)
         self._stop_on_errors()
         self._check_reachable()
         self._stop_on_errors()
@@ -115,6 +119,9 @@ class _Reader:
         if not isinstance(value.data, str):
             self._fail(f"name: expected text, found {value.kind}", value)
             return
+        if not value.data.isprintable() or not value.data:
+            self._fail(f"name: expected printable characters, found {value.kind}", value)
+            return
         self._graph.name = value.data
 
     def _read_budget(self) -> None:
@@ -129,20 +136,21 @@ class _Reader:
         except GraphCNNError as error:
             self._errors.extend(located(error, value, "budget"))
 
-    def _read_inputs(self) -> None:
+    def _read_inputs(self) -> list[str]:
+        """Add the inputs to the graph, and return the names of all, the wrong ones too."""
         inputs = self._root.get("inputs")
         assert inputs is not None
         for name, (key, value) in inputs.data.items():
             sizes = self._sizes(value)
-            if sizes is None:
-                continue
-            if not isinstance(name, str):
-                self._fail(f"an input's name must be text, found {name!r}", key)
-                continue
-            try:
-                self._graph.input(name, sizes, location=key.location)
-            except GraphCNNError as error:
-                self._errors.append(error)
+            if not isinstance(name, str) or not NAME.fullmatch(name):
+                self._fail(f"inputs: {bad_name(key)}", key)
+            elif sizes is not None:
+                try:
+                    self._graph.input(name, sizes, location=key.location)
+                except GraphCNNError as error:
+                    self._errors.append(error)
+        self._input_names = {str(name) for name in inputs.data}
+        return list(map(str, inputs.data))
 
     def _sizes(self, value: Value) -> list[Dim] | None:
         if not value.is_list or not value.data:
@@ -153,8 +161,11 @@ class _Reader:
 
     def _size(self, value: Value) -> Dim | None:
         size = value.data
-        if isinstance(size, str) and size.isidentifier():
-            return symbol(size)
+        if isinstance(size, str) and _SYMBOL.fullmatch(size):
+            if size != _BATCH:
+                return symbol(size)
+            self._fail(f"{_BATCH} is the size of the batch", value, "another name, such as H or W")
+            return None
         if not isinstance(size, int) or isinstance(size, bool) or not 0 < size <= _LARGEST_SIZE:
             self._fail(
                 f"expected a size from 1 to {_LARGEST_SIZE:,}, or a name for one that is not "
@@ -167,15 +178,10 @@ class _Reader:
 
     def _add(self, layers: list[Layer]) -> None:
         """Add the layers to the graph, each after its inputs."""
-        known = {node.name for node in self._graph}
         written = {layer.name: layer for layer in layers}
-        failed: set[str] = set()
+        failed = {name for name in self._input_names if name not in self._graph}
         for layer in self._ordered(layers, written):
-            missing = [name for name in layer.inputs if name not in known and name not in written]
-            for name in missing:
-                hint = did_you_mean(name, [*known, *written])
-                self._fail(f"there is no layer or input named {name!r}", layer.location, hint)
-            if missing or layer.op is None or failed.intersection(layer.inputs):
+            if layer.op is None or failed.intersection(layer.inputs):
                 failed.add(layer.name)
                 continue
             try:
@@ -197,36 +203,54 @@ class _Reader:
         except networkx.NetworkXUnfeasible:
             cycle = [source for source, _ in networkx.find_cycle(order)]
             cycle.reverse()
+            first = cycle.index(min(cycle, key=position.__getitem__))
+            cycle = cycle[first:] + cycle[:first]
             path = " <- ".join([*cycle, cycle[0]])
             self._fail(f"there is a cycle: {path}", written[cycle[0]].location)
             return []
         return [written[name] for name in names]
 
-    def _read_outputs(self, layers: list[Layer]) -> None:
+    def _read_outputs(self, expander: Expander) -> None:
         value = self._root.get("outputs")
         if value is None:
-            last = layers[-1].name
-            self._graph.outputs = {last: last}
-            return
-        if not value.is_list or not value.data:
+            self._follow_last(expander)
+        elif not value.is_list or not value.data:
             self._fail(f"outputs: expected a list of layer names, found {value.kind}", value)
+        else:
+            for item in value.data:
+                self._read_output(item, expander)
+
+    def _follow_last(self, expander: Expander) -> None:
+        """Make what the layers result in the output."""
+        last, layers = expander.last, self._root.get("layers")
+        assert layers is not None
+        if last in self._input_names:
+            self._fail("layers: there is no layer between the input and the output", layers)
+        elif last:
+            self._graph.outputs = {last: last}
+
+    def _read_output(self, item: Value, expander: Expander) -> None:
+        """An output by the name of a layer, or of a block or repeat for its result."""
+        name = item.data
+        if not isinstance(name, str):
+            self._fail(f"outputs: expected a layer's name, found {item.kind}", item)
             return
-        names = [layer.name for layer in layers]
-        for item in value.data:
-            if item.data not in names:
-                hint = did_you_mean(str(item.data), names)
-                self._fail(f"outputs: there is no layer named {item.data!r}", item, hint)
-            elif item.data in self._graph.outputs:
-                self._fail(f"outputs: {item.data} is named twice", item)
-            else:
-                self._graph.outputs[item.data] = item.data
+        source = expander.find(name)
+        if source is None or source in self._input_names:
+            names = set(expander.names) - self._input_names
+            hint = did_you_mean(name, names)
+            self._fail(f"outputs: there is no layer named {item.kind}", item, hint)
+        elif name in self._graph.outputs:
+            self._fail(f"outputs: {name} is named twice", item)
+        else:
+            self._graph.outputs[name] = source
 
     def _check_reachable(self) -> None:
         """Every layer and input must lead to an output: what does not is a mistake."""
-        used: set[str] = set()
+        used = set(self._graph.outputs.values())
         for node in reversed(list(self._graph)):
-            if node.name in self._graph.outputs or node.name in used:
-                used.update(node.inputs, [node.name])
+            if node.name in used:
+                used.update(node.inputs)
                 continue
             assert node.location is not None
             self._errors.append(

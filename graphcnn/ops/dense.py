@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from graphcnn.errors import ShapeError
 from graphcnn.initializers import GlorotUniform, Initializer, Zeros
 from graphcnn.types import FIRST, LAST, Layout, TensorType
 from graphcnn.weights import WeightSpec
@@ -37,8 +36,6 @@ class Dense(Op):
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
-        if not x.sizes:
-            raise ShapeError("expected an input with a last axis, found one number a sample")
         known_channels(x)
         return activated_type(self.activation, x.with_sizes((*x.spatial, self.units)))
 

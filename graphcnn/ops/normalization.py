@@ -107,7 +107,8 @@ class LayerNormalization(FollowOp):
         """
         axes = (self.axis,) if isinstance(self.axis, int) else self.axis
         found = tuple(sorted({sample_axis(axis, x.rank) for axis in axes}))
-        if found != tuple(range(len(x.sizes) - len(found), len(x.sizes))) or not found:
+        last = tuple(range(len(x.sizes) - len(axes), len(x.sizes)))
+        if found != last or not found:
             raise ShapeError(
                 f"axis {self.axis} is not the last axis or axes of a value of rank {x.rank}",
                 hint="axis: -1 normalizes the channels, [-3, -2, -1] an image",

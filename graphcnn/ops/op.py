@@ -124,8 +124,8 @@ class Lowering(Protocol):
         """
         ...
 
-    def constant(self, values: Any, dtype: DType = DType.float32) -> str:
-        """Add small fixed numbers as an initializer and return its name."""
+    def constant(self, values: Any, dtype: DType | None = None) -> str:
+        """Add small fixed numbers, of the result's own type unless given, as an initializer."""
         ...
 
     def channel_constant(self, values: Any) -> str:
@@ -303,8 +303,10 @@ def known_channels(x: TensorType) -> int:
     """The number of channels, which must be a number since weights depend on it.
 
     Raises:
-        ShapeError: The channels are symbolic.
+        ShapeError: The channels are symbolic, or there is no axis for them.
     """
+    if not x.sizes:
+        raise ShapeError("expected an input with a last axis, found one number a sample")
     if not isinstance(x.channels, int):
         raise ShapeError(f"the number of channels must be known, found {x.channels}")
     return x.channels

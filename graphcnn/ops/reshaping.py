@@ -328,7 +328,7 @@ class UpSampling(SpatialOp):
         return tuple(Reach(Fraction(1, f), Fraction(1 - f, f)) for f in self.factors)
 
     def lower(self, ctx: Lowering) -> str:
-        scales = ctx.constant([1.0, 1.0, *map(float, self.factors)])
+        scales = ctx.constant([1.0, 1.0, *map(float, self.factors)], DType.float32)
         form: dict[str, Any] = (
             {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
             if self.linear
@@ -369,6 +369,6 @@ class UpSampling3D(UpSampling):
 
 def margins(given: Any, axes: int) -> tuple[tuple[int, int], ...]:
     """Keras's margins: on one axis, a list of two numbers is before and after."""
-    if axes == 1 and isinstance(given, tuple) and len(given) == 2:
+    if axes == 1 and isinstance(given, tuple) and [type(m) for m in given] == [int, int]:
         return (given,)
     return explicit_pads(given, axes)

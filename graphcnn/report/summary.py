@@ -114,8 +114,13 @@ def totals_of(summary: Summary) -> list[tuple[str, str]]:
         ("floating-point operations", f"{fmt.count(summary.flops)} (FLOPs)"),
         ("model size", fmt.size_in_bytes(summary.model_bytes)),
         ("peak activation memory", f"{fmt.size_in_bytes(peak.bytes)}{where}"),
-        ("", "per sample"),
+        ("figures are", f"per sample{_batch_note(summary)}"),
     ]
+
+
+def _batch_note(summary: Summary) -> str:
+    """What to multiply activations and arithmetic by, where the batch is fixed."""
+    return f"; the batch is {summary.batch}" if summary.batch else ""
 
 
 def _cells(layer: LayerSummary, batch: int | None) -> list[str]:

@@ -37,7 +37,8 @@ def open_session(
     Args:
         model: A file, or a serialized model.
         provider: ``auto`` takes CUDA where the installed onnxruntime can use it.
-        optimize: Whether onnxruntime may rewrite the graph.
+        optimize: Whether onnxruntime may rewrite the graph and plan its memory, which takes it
+            long (quadratic time) and pays over many runs.
 
     Raises:
         MissingExtra: onnxruntime is not installed.
@@ -48,6 +49,7 @@ def open_session(
         _check_model(Path(model))
     options = ort.SessionOptions()
     options.log_severity_level = 3
+    options.enable_mem_pattern = optimize
     if not optimize:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     source = model if isinstance(model, bytes) else str(model)

@@ -63,9 +63,9 @@ class TestPrinting:
     def test_the_convolution_by_hand(self, by_hand: Path, hand_file: Path) -> None:
         result = graphcnn(by_hand, hand_file)
         assert (result.returncode, result.stderr) == (0, "")
-        assert (
-            "6 5 -2 1 2\n3 0 3 2 -2\n4 2 -1 0 0\n2 1 2 -1 -3\n1 1 1 3 1\n"
-        ) in squeezed(result.stdout)
+        assert ("6 5 -2 1 2\n3 0 3 2 -2\n4 2 -1 0 0\n2 1 2 -1 -3\n1 1 1 3 1\n") in squeezed(
+            result.stdout
+        )
         assert "conv float32[1, 1, 5, 5] NCHW -3 1.24 6" in squeezed(result.stdout)
         assert "\x1b" not in result.stdout
 

@@ -1,0 +1,43 @@
+"""What all tests share: one Hypothesis profile, deterministic and without deadlines."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+
+pytest.register_assert_rewrite("tests.keras_twin", "tests.onnx_checks")
+
+settings.register_profile(
+    "ci",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    phases=[Phase.explicit, Phase.generate, Phase.shrink],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.register_profile("explore", settings.get_profile("ci"), derandomize=False)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="Rewrite tests/golden.")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Compare a text with a file of tests/golden, or rewrite it under ``--update-golden``."""
+    folder, update = Path(__file__).parent / "golden", request.config.getoption("--update-golden")
+
+    def compare(name: str, text: str) -> None:
+        file = folder / name
+        if update:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(f"{text}\n")
+        assert file.is_file(), f"{file} is missing: pytest --update-golden writes it"
+        assert f"{text}\n" == file.read_text(), "pytest --update-golden accepts the change"
+
+    return compare

@@ -1,0 +1,1 @@
+"""Tests of `graphcnn.export` and of compiling."""

@@ -1,0 +1,1 @@
+"""Tests of the operators: samples, drawn settings and known values."""

@@ -1,0 +1,116 @@
+"""Running passes: what they may do, and who is named when one goes wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import pytest
+
+import graphcnn
+from graphcnn import Graph
+from graphcnn.compiler import pipeline
+from graphcnn.errors import GraphError, OptionError
+from graphcnn.ops import ELU
+from graphcnn.passes import AssignLayout, DropTrainingLayers, Explain, Pass, run_passes
+
+from .conftest import Network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Swap(Pass):
+    """ReLU to ELU."""
+
+    name: ClassVar[str] = "swap"
+
+    def run(self, graph: Graph, explain: Explain) -> bool:
+        graph.replace("re_lu", op=ELU())
+        explain("re_lu", "swapped")
+        return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Break(Pass):
+    """Leaves a wrong type."""
+
+    name: ClassVar[str] = "break"
+
+    def run(self, graph: Graph, explain: Explain) -> bool:
+        graph._nx.nodes["re_lu"]["type"] = graph.type("image").with_sizes([1])
+        return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refuse(Pass):
+    """Does what a graph refuses."""
+
+    name: ClassVar[str] = "refuse"
+
+    def run(self, graph: Graph, explain: Explain) -> bool:
+        graph.erase("re_lu")
+        return True
+
+
+def test_records(network: Network) -> None:
+    graph = network("ReLU", "Dropout: {rate: 0.5}")
+    before = str(graph)
+    after, records = run_passes(graph, [Swap(), DropTrainingLayers()], ["swap"])
+    assert str(graph) == before
+    assert [node.op.title for node in after] == ["Input", "ELU"]
+    assert [(record.name, record.changed) for record in records] == [
+        ("swap", True),
+        ("drop-training-layers", True),
+    ]
+    assert records[0].reasons == [("re_lu", "swapped")]
+    assert records[0].printed is not None
+    assert "re_lu = ELU(image)" in records[0].printed
+    assert "Dropout" in records[0].printed
+    assert records[1].printed is None
+    assert all(record.seconds >= 0 for record in records)
+
+
+def test_a_pass_that_breaks_the_graph_is_named(network: Network) -> None:
+    with pytest.raises(GraphError) as caught:
+        run_passes(network("ReLU"), [Swap(), Break()])
+    assert "recorded as float32[N, 1], inferred as float32[N, 8, 8, 3]" in str(caught.value)
+    assert "  pass     break" in str(caught.value)
+    assert "model.yaml:3:5: re_lu (ELU): " in str(caught.value)
+
+
+def test_a_pass_that_is_refused_is_named(network: Network) -> None:
+    with pytest.raises(GraphError, match="re_lu is used by output re_lu") as caught:
+        run_passes(network("ReLU"), [Refuse()])
+    assert ("pass", "refuse") in caught.value.context
+
+
+def test_an_unknown_pass_to_print(network: Network) -> None:
+    with pytest.raises(GraphError, match="no pass named 'swop'") as caught:
+        run_passes(network("ReLU"), [Swap()], ["swop"])
+    assert caught.value.hint == "known: swap"
+
+
+def test_options_of_passes_are_checked() -> None:
+    wrong: Any = "nwhc"
+    with pytest.raises(OptionError, match="input_layout: expected nchw or nhwc"):
+        AssignLayout(input_layout=wrong)
+
+
+def test_passes_from_outside(
+    network: Network, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    monkeypatch.setattr("graphcnn.compiler._EXTRA_PASSES", [])
+    graphcnn.register_pass(Swap())
+    assert [step.name for step in pipeline("nchw")] == [
+        "drop-training-layers",
+        "swap",
+        "assign-layout",
+    ]
+    with pytest.raises(GraphError, match="a pass named 'swap' exists"):
+        graphcnn.register_pass(Swap())
+    report = graphcnn.compile(network("ReLU"), tmp_path / "a.onnx")
+    assert [record.name for record in report.passes][1] == "swap"
+
+
+def test_names_of_passes_are_kebab_case() -> None:
+    for step in pipeline("nchw"):
+        assert step.name == step.name.lower().replace("_", "-").replace(" ", "-")

@@ -1,0 +1,30 @@
+"""Every example against its Keras twin: shapes, parameters and numbers, on raw pixels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import graphcnn
+
+from .onnx_checks import check_file
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_example_equals_keras(path: Path, tmp_path: Path) -> None:
+    from .keras_twin import Twin, random_arrays
+
+    graph = graphcnn.load(path)
+    twin = Twin(graph)
+    twin.check_shapes()
+    arrays = random_arrays(graph)
+    twin.load(arrays)
+    (given,) = graph.inputs
+    rng = np.random.default_rng(2)
+    pixels = rng.uniform(0, 255, (2, *graph.type(given.name).sizes)).astype(np.float32)
+    feeds = {given.name: pixels}
+    check_file(graph, tmp_path, arrays, feeds, twin.run(feeds))
