@@ -7,7 +7,7 @@ repeat go into ``NAME_1/``, ``NAME_2/``; those of an unnamed one stay where they
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from graphcnn.errors import (
     ErrorGroup,
@@ -23,14 +23,12 @@ from graphcnn.options import build, shorten
 
 from .blocks import NAME, RESERVED, Block, bad_name, read_blocks
 from .document import MAX_DEPTH, MAX_VALUES, Value
+from .names import Names, Reference, Scope, Source
 
 MAX_LAYERS = 200_000
 MAX_REPEAT = 100_000
 MAX_NESTING = 48
 """The most blocks and repeats around a layer."""
-
-MAX_NAME = 1000
-"""The longest name of a layer, with those of the blocks and repeats around it."""
 
 MAX_ERRORS = 1000
 """No more mistakes than these are looked for in one file."""
@@ -56,48 +54,6 @@ class Layer:
 
 
 @dataclass(slots=True)
-class _Scope:
-    """The names that a list of layers can see.
-
-    Attributes:
-        prefix: What stands before the names of its layers.
-        suffix: What stands after the names that they are given: the counts of unnamed repeats.
-        within: The blocks and repeats around it, outermost first.
-        parameters: What ``$name`` stands for.
-        names: By local name, a layer's unique name, or a reference to resolve in another scope.
-        copies: The same for the layers of the repeats in it, by local and numbered name.
-        last: The unique name, or the reference, of what the next layer follows.
-        outer: The scope around a repeat, whose names can be seen too.
-    """
-
-    prefix: str = ""
-    suffix: str = ""
-    within: tuple[str, ...] = ()
-    parameters: dict[str, Value] = field(default_factory=dict)
-    names: dict[str, Source] = field(default_factory=dict)
-    copies: dict[str, Source] = field(default_factory=dict)
-    last: Source | None = None
-    outer: _Scope | None = None
-
-    def place(self, value: Value) -> SourceLocation:
-        """The location of a value, with the blocks and repeats around it."""
-        return replace(value.location, scope=self.within) if self.within else value.location
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Reference:
-    """A name that is looked up when all layers are known, so that it may come before its layer."""
-
-    scope: _Scope
-    name: str
-    location: SourceLocation
-
-
-Source = str | _Reference
-"""Where a layer takes its input: a unique name, or a name to look up."""
-
-
-@dataclass(slots=True)
 class _Pending:
     name: str
     op: Op | None
@@ -118,14 +74,11 @@ class Expander:
         self._root = root
         self._errors = errors
         self._pending: list[_Pending] = []
-        self._taken: dict[str, SourceLocation | None] = dict.fromkeys(inputs)
-        self._counts: dict[str, int] = {}
+        self._names = Names(inputs, self._fail)
         self._steps = 0
         self._values = 0
         self._blocks: dict[str, Block | None] = {}
-        self._results: dict[str, Source] = {}
-        self._found: dict[_Reference, str | None] = {}
-        self._top = _Scope(names={name: name for name in inputs})
+        self._top = Scope(names={name: name for name in inputs})
         self._top.last = inputs[0] if len(inputs) == 1 else None
 
     def expand(self) -> list[Layer]:
@@ -142,22 +95,20 @@ class Expander:
 
     def find(self, name: str) -> str | None:
         """The layer that a name stands for at the top of the file; a block's is its result."""
-        source = self._meaning(self._top, name)
-        return self._find(source) if isinstance(source, _Reference) else source
+        return self._names.resolved(self._names.meaning(self._top, name))
 
     @property
     def last(self) -> str | None:
         """What the last layer, block or repeat of the file results in."""
-        source = self._top.last
-        return self._find(source) if isinstance(source, _Reference) else source
+        return self._names.resolved(self._top.last)
 
     @property
     def names(self) -> list[str]:
         """All names that `find` knows in full."""
-        return list(self._taken)
+        return list(self._names)
 
     def _finished(self, layer: _Pending) -> Layer:
-        found = [self._find(s) if isinstance(s, _Reference) else s for s in layer.inputs]
+        found = [self._names.resolved(source) for source in layer.inputs]
         known = tuple(name for name in found if name is not None)
         op = layer.op if len(known) == len(found) else None
         return Layer(layer.name, op, known, layer.location)
@@ -175,7 +126,7 @@ class Expander:
         if self._steps > MAX_LAYERS:
             raise ModelFileError(f"the layers expand to more than {MAX_LAYERS:,}", location=place)
 
-    def _expand_list(self, layers: Value, scope: _Scope) -> None:
+    def _expand_list(self, layers: Value, scope: Scope) -> None:
         for item in layers.data:
             self._step(scope.place(item))
             if item.is_mapping and "repeat" in item.data:
@@ -183,13 +134,13 @@ class Expander:
             else:
                 self._use(item, scope)
 
-    def _check_nesting(self, scope: _Scope, place: SourceLocation, hint: str | None = None) -> None:
+    def _check_nesting(self, scope: Scope, place: SourceLocation, hint: str | None = None) -> None:
         if len(scope.within) == MAX_NESTING:
             place = replace(place, scope=scope.within[:1])
             message = f"blocks and repeats nest deeper than {MAX_NESTING}"
             raise ModelFileError(message, location=place, hint=hint)
 
-    def _repeat(self, item: Value, scope: _Scope) -> None:
+    def _repeat(self, item: Value, scope: Scope) -> None:
         place = scope.place(item)
         self._check_nesting(scope, place)
         for key in item.data:
@@ -201,8 +152,8 @@ class Expander:
         count = self._count(filled, scope) if filled else None
         if layers is None or not layers.is_list or not layers.data:
             self._fail("repeat: expected a list of layers:", place)
-            count = None
-        if filled is None or count is None:
+            layers = None
+        if filled is None or layers is None or count is None:
             self._give_up("repeat", Value({}, place), scope, place)
             return
         name = filled.get("name")
@@ -211,7 +162,7 @@ class Expander:
             self._step(place)
             self._repeat_once(layers, scope, title, index, count, place)
 
-    def _count(self, item: Value, scope: _Scope) -> int | None:
+    def _count(self, item: Value, scope: Scope) -> int | None:
         """How often a repeat repeats; None where that is wrong."""
         times = item.get("repeat")
         assert times is not None
@@ -225,14 +176,14 @@ class Expander:
     def _repeat_once(
         self,
         layers: Value,
-        scope: _Scope,
+        scope: Scope,
         title: str | None,
         index: int,
         count: int,
         place: SourceLocation,
     ) -> None:
         numbered = f"{title}{scope.suffix}_{index}"
-        inner = _Scope(
+        inner = Scope(
             prefix=scope.prefix,
             suffix=f"{scope.suffix}_{index}",
             within=(*scope.within, f"{title or 'repeat'} {index} of {count}"),
@@ -241,17 +192,17 @@ class Expander:
             outer=scope,
         )
         if title:
-            name = self._enter(f"{scope.prefix}{numbered}", place)
+            name = self._names.enter(f"{scope.prefix}{numbered}", place)
             inner.prefix, inner.suffix = f"{name}/", ""
         self._expand_list(layers, inner)
         scope.last = inner.last
         if not title:
             scope.copies |= {f"{local}_{index}": source for local, source in inner.names.items()}
         elif inner.last is not None:
-            self._results[name] = inner.last
+            self._names.result(name, inner.last)
             scope.copies[f"{title}_{index}"] = inner.last
 
-    def _use(self, item: Value, scope: _Scope) -> None:
+    def _use(self, item: Value, scope: Scope) -> None:
         """One use of an operator or a block."""
         if isinstance(item.data, str):
             title, key, options = item.data, item, Value({}, item.location)
@@ -285,7 +236,7 @@ class Expander:
             self._give_up("layer", filled, scope, place)
 
     def _substituted(
-        self, value: Value, scope: _Scope, keys: tuple[str, ...] | None = None
+        self, value: Value, scope: Scope, keys: tuple[str, ...] | None = None
     ) -> Value | None:
         """A mapping with its parameters filled in; None where one is unknown.
 
@@ -310,11 +261,11 @@ class Expander:
             )
         return filled
 
-    def _within(self, place: SourceLocation | None, scope: _Scope) -> SourceLocation:
+    def _within(self, place: SourceLocation | None, scope: Scope) -> SourceLocation:
         assert place is not None
         return replace(place, scope=scope.within)
 
-    def _give_up(self, title: str, options: Value, scope: _Scope, place: SourceLocation) -> None:
+    def _give_up(self, title: str, options: Value, scope: Scope, place: SourceLocation) -> None:
         """Enter a layer that is wrong under its name, so that those after it are not blamed."""
         value = options.get("name")
         named = value and isinstance(value.data, str) and NAME.fullmatch(value.data)
@@ -323,7 +274,7 @@ class Expander:
         scope.last = name
 
     def _use_operator(
-        self, title: str, options: Value, scope: _Scope, place: SourceLocation
+        self, title: str, options: Value, scope: Scope, place: SourceLocation
     ) -> None:
         name = self._layer_name(title, options, scope, place)
         inputs = self._given_inputs(options, scope, place)
@@ -339,41 +290,19 @@ class Expander:
         )
         scope.last = name
 
-    def _layer_name(self, title: str, options: Value, scope: _Scope, place: SourceLocation) -> str:
+    def _layer_name(self, title: str, options: Value, scope: Scope, place: SourceLocation) -> str:
         """Enter a layer under the name it is given, or under one made from its operator."""
         value = options.get("name")
         given = self._given_name(value, scope) if value else None
         if not given:
-            return self._enter(self._unused(f"{scope.prefix}{snake_case(title)}"), place)
-        name = self._enter(f"{scope.prefix}{given}{scope.suffix}", place)
+            return self._names.enter(
+                self._names.unused(f"{scope.prefix}{snake_case(title)}"), place
+            )
+        name = self._names.enter(f"{scope.prefix}{given}{scope.suffix}", place)
         scope.names[given] = name
         return name
 
-    def _enter(self, name: str, place: SourceLocation) -> str:
-        """Take a name, or when it is taken another one.
-
-        Raises:
-            ModelFileError: It is too long.
-        """
-        if len(name) > MAX_NAME:
-            message = f"names expand to more than {MAX_NAME:,} characters"
-            raise ModelFileError(message, location=replace(place, scope=place.scope[:1]))
-        if name in self._taken:
-            first = self._taken[name]
-            hint = f"by line {first.line}" if first else "by an input"
-            self._fail(f"the name {name!r} is taken", place, hint)
-            name = self._unused(name)
-        self._taken[name] = place
-        return name
-
-    def _unused(self, stem: str) -> str:
-        name = stem
-        while name in self._taken:
-            self._counts[stem] = self._counts.get(stem, 0) + 1
-            name = f"{stem}_{self._counts[stem]}"
-        return name
-
-    def _given_name(self, value: Value, scope: _Scope) -> str | None:
+    def _given_name(self, value: Value, scope: Scope) -> str | None:
         if isinstance(value.data, str) and NAME.fullmatch(value.data):
             return value.data
         hint = "put it in quotes" if isinstance(value.data, int | float) else None
@@ -381,7 +310,7 @@ class Expander:
         return None
 
     def _given_inputs(
-        self, options: Value, scope: _Scope, place: SourceLocation
+        self, options: Value, scope: Scope, place: SourceLocation
     ) -> list[Source] | None:
         """The inputs that a layer names, or the layer before it; None where they are wrong."""
         value = options.get("inputs")
@@ -397,11 +326,9 @@ class Expander:
             self._fail(f"inputs: expected a layer's name, found {item.kind}", scope.place(item))
         if wrong:
             return None
-        return [_Reference(scope, item.data, scope.place(item)) for item in items]
+        return [Reference(scope, item.data, scope.place(item)) for item in items]
 
-    def _use_block(
-        self, block: Block, options: Value, scope: _Scope, place: SourceLocation
-    ) -> None:
+    def _use_block(self, block: Block, options: Value, scope: Scope, place: SourceLocation) -> None:
         self._check_nesting(scope, place, f"does {block.name} use itself?")
         parameters = self._arguments(block, options, scope, place)
         inputs = self._given_inputs(options, scope, place)
@@ -416,7 +343,7 @@ class Expander:
             self._give_up(block.name, options, scope, place)
             return
         name = self._layer_name(block.name, options, scope, place)
-        inner = _Scope(
+        inner = Scope(
             prefix=f"{name}/",
             within=(*scope.within, name),
             parameters=parameters,
@@ -428,15 +355,15 @@ class Expander:
         if result is None:
             self._pending.append(_Pending(name, None, [], place))
         else:
-            self._results[name] = result
+            self._names.result(name, result)
         scope.last = result or name
 
-    def _result(self, block: Block, inner: _Scope) -> Source | None:
+    def _result(self, block: Block, inner: Scope) -> Source | None:
         """What a use of a block results in."""
         if block.output is None:
             return inner.last
         word = block.output.data
-        result = self._meaning(inner, word) if isinstance(word, str) else None
+        result = self._names.meaning(inner, word) if isinstance(word, str) else None
         if result is None:
             hint = did_you_mean(str(word), inner.names)
             message = f"block {block.name}: output: there is no layer {block.output.kind}"
@@ -444,7 +371,7 @@ class Expander:
         return result
 
     def _arguments(
-        self, block: Block, options: Value, scope: _Scope, place: SourceLocation
+        self, block: Block, options: Value, scope: Scope, place: SourceLocation
     ) -> dict[str, Value] | None:
         """The parameters of one use of a block; None where they are wrong."""
         given = {k: v for k, (_, v) in options.data.items() if k not in RESERVED}
@@ -453,63 +380,12 @@ class Expander:
             where = scope.place(options.key(key))
             hint = did_you_mean(str(key), block.parameters)
             self._fail(f"{block.name}: unknown parameter {shorten(key)}", where, hint)
-        defaults = {k: v for k, v in block.parameters.items() if v is not None}
-        missing = [key for key in block.parameters if key not in given and key not in defaults]
+        values = {key: given.get(key, default) for key, default in block.parameters.items()}
+        missing = [key for key, value in values.items() if value is None]
         if missing:
             self._fail(f"{block.name}: missing {', '.join(missing)}", place)
-        if unknown or missing:
-            return None
-        return {key: given.get(key, defaults.get(key)) for key in block.parameters}
-
-    def _meaning(self, scope: _Scope, name: str) -> Source | None:
-        """What a name means to the layers of a scope; ``a/b`` is the layer b of their block a."""
-        around: _Scope | None = scope
-        while around:
-            full = f"{around.prefix}{name}"
-            source = around.names.get(name) or around.copies.get(name)
-            source = source or (full if full in self._taken else None)
-            while isinstance(source, str) and source in self._results:
-                source = self._results[source]
-            if source is not None:
-                return source
-            around = around.outer
-        return None
-
-    def _find(self, reference: _Reference) -> str | None:
-        """The unique name that a reference stands for; None, reported, where there is none."""
-        path: dict[_Reference, None] = {}
-        source: Source | None = reference
-        while isinstance(source, _Reference) and source not in self._found:
-            if source in path:
-                steps = list(path)[list(path).index(source) :]
-                cycle = " <- ".join(step.name for step in [*steps, source])
-                self._fail(f"there is a cycle: {cycle}", source.location)
-                source = None
-                break
-            path[source] = None
-            meaning = self._meaning(source.scope, source.name)
-            if meaning is None:
-                self._unknown(source)
-            source = meaning
-        found = self._found[source] if isinstance(source, _Reference) else source
-        self._found.update(dict.fromkeys(path, found))
-        return found
-
-    def _unknown(self, reference: _Reference) -> None:
-        message = f"there is no layer or input named {shorten(reference.name)}"
-        hint = did_you_mean(reference.name, self._visible(reference.scope))
-        self._fail(message, reference.location, hint)
-
-    def _visible(self, scope: _Scope) -> set[str]:
-        """The names that the layers of a scope can use."""
-        names: set[str] = set()
-        while scope.outer:
-            names.update(scope.names, scope.copies)
-            scope = scope.outer
-        inside = (name for name in self._taken if name.startswith(scope.prefix))
-        return names.union(
-            scope.names, scope.copies, (name.removeprefix(scope.prefix) for name in inside)
-        )
+        known = {key: value for key, value in values.items() if value is not None}
+        return None if unknown or missing else known
 
 
 def located(error: GraphCNNError, options: Value, subject: str) -> list[GraphCNNError]:

@@ -39,10 +39,12 @@ class Run:
 
     Attributes:
         seconds: Wall time of the whole process.
+        cpu_seconds: What it and the system computed for it, which other load changes less.
         peak_bytes: The most memory that it held.
     """
 
     seconds: float
+    cpu_seconds: float
     peak_bytes: int
 
 
@@ -73,7 +75,7 @@ def measure(
             lines = messages.read().decode(errors="replace").strip().splitlines()
             raise ChildFailed(reason or (lines or [f"exit status {child.returncode}"])[-1])
     unit = 1 if sys.platform == "darwin" else 1024
-    return Run(seconds, usage.ru_maxrss * unit)
+    return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit)
 
 
 def _watch(
@@ -103,16 +105,21 @@ def _resident_bytes(pid: int) -> int:
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
-def interleaved(jobs: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, list[Any]]:
+def interleaved(
+    jobs: Mapping[str, Callable[[], Any]], repeats: int, *, warm_up: bool = True
+) -> dict[str, list[Any]]:
     """The results of each job by name, the jobs taking turns so that load falls on all alike.
 
-    A first turn fills caches, and is not counted.
+    Args:
+        jobs: What to call.
+        repeats: The turns.
+        warm_up: Whether there is one more turn first, to fill caches, that is not counted.
     """
     results: dict[str, list[Any]] = {name: [] for name in jobs}
-    for _ in range(repeats + 1):
+    for _ in range(repeats + warm_up):
         for name, job in jobs.items():
             results[name].append(job())
-    return {name: found[1:] for name, found in results.items()}
+    return {name: found[warm_up:] for name, found in results.items()}
 
 
 def graphcnn_command(*arguments: str) -> list[str]:

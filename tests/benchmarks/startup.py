@@ -81,6 +81,7 @@ def main() -> None:
             "seconds": median_of(found),
             "least": min(found),
             "most": max(found),
+            "cpu s": median_of([run.cpu_seconds for run in runs[name]]),
             "peak MB": max(run.peak_bytes for run in runs[name]) / 1e6,
             "target s": limits.get(name),
             "": judged(median_of(found), limits[name]) if name in limits else None,

@@ -55,6 +55,7 @@ def row(name: str, runs: list[Run]) -> Row:
         "command": name,
         "seconds": seconds,
         "least": min(run.seconds for run in runs),
+        "cpu s": median_of([run.cpu_seconds for run in runs]),
         "target s": MOST_SECONDS,
         "in time": judged(seconds, MOST_SECONDS),
         "peak MB": peak / 1e6,
