@@ -23,7 +23,9 @@ from .errors import (
     did_you_mean,
 )
 from .ops import Input, Op, WeightSpec
-from .types import LAST, Dim, DType, Layout, TensorType
+from .types import LAST, Dim, DType, Layout, TensorType, is_symbolic
+
+_LONGEST_EXPRESSION = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,7 +325,9 @@ class Graph:
         types = self.input_types(node)
         try:
             check_arity(node.op, len(types))
-            result, specs = node.op.infer(*types), node.op.weights(*types)
+            result = node.op.infer(*types)
+            _check_expressions(result)
+            specs = node.op.weights(*types)
         except GraphCNNError as error:
             raise self._explained(error, node) from None
         return result, {role: spec.in_type(result.dtype) for role, spec in specs.items()}
@@ -434,6 +438,16 @@ def check_arity(op: Op, count: int) -> None:
         expected = f"{fewest} input{'s' * (fewest != 1)}" if fewest == most else f"{fewest}-{most}"
     hint = "inputs: [a, b] names them" if fewest > 1 else None
     raise GraphError(f"takes {expected}, found {count}", hint=hint)
+
+
+def _check_expressions(value: TensorType) -> None:
+    """Refuse open sizes that have grown without bound: working with them takes ever longer."""
+    for size in value.sizes:
+        if is_symbolic(size) and len(str(size)) > _LONGEST_EXPRESSION:
+            raise ShapeError(
+                f"a size has become an expression of more than {_LONGEST_EXPRESSION:,} characters",
+                hint="give the sizes of the inputs as numbers",
+            )
 
 
 def snake_case(title: str) -> str:

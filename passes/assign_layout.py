@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from graphcnn.graph import Graph, Node
-from graphcnn.ops import ChangeLayout, Input
+from graphcnn.ops import ChangeLayout, Input, Placement
 from graphcnn.types import FIRST, LAST, Layout, TensorType, spatial_layout
 
 from .base import Explain, Pass
@@ -67,7 +67,7 @@ class AssignLayout(Pass):
     ) -> None:
         types = graph.input_types(node)
         given = tuple(graph.node(source).layout for source in node.inputs)
-        wanted, result = node.op.place(types, given, graph.type(node.name), absorbed)
+        wanted, result = node.op.place(Placement(types, given, graph.type(node.name), absorbed))
         inputs = tuple(
             _in_layout(graph, source, layout, changed, explain, node.subject)
             for source, layout in zip(node.inputs, wanted, strict=True)

@@ -21,9 +21,10 @@ from typing import Any
 import numpy as np
 
 from graphcnn.graph import Graph, Node
-from graphcnn.ops import Activation, ActivationFunction, Input, Op, PReLU
+from graphcnn.ops import Activation, ActivationFunction, Input, Op, PReLU, UpSampling1D
 from graphcnn.ops.activations import FUNCTIONS
 from graphcnn.ops.conv import Convolution
+from graphcnn.ops.op import per_axis
 from graphcnn.ops.reshaping import Cropping, ZeroPadding
 from graphcnn.types import is_symbolic
 
@@ -213,6 +214,8 @@ def _arguments(op: Op) -> dict[str, Any]:
     given = {name: value for name, value in given.items() if not name.endswith("_initializer")}
     if isinstance(op, ZeroPadding):
         given["padding"] = _margins(op.pads)
+    if isinstance(op, UpSampling1D):
+        (given["size"],) = per_axis(op.size, 1)
     if isinstance(op, Cropping):
         given["cropping"] = _margins(op.crops)
     for name, value in given.items():

@@ -30,7 +30,7 @@ MAX_REPEAT = 100_000
 MAX_NESTING = 48
 """The most blocks and repeats around a layer."""
 
-MAX_ERRORS = 1000
+MAX_ERRORS = 100
 """No more mistakes than these are looked for in one file."""
 
 _REPEAT_KEYS = ("repeat", "layers", "name")

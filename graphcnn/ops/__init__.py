@@ -22,7 +22,7 @@ from .dense import Dense
 from .internal import ChangeLayout, Input
 from .merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
 from .normalization import BatchNormalization, LayerNormalization, LocalResponseNormalization
-from .op import OPS, Cost, FollowOp, Lowering, Op, Reach, SpatialOp, register
+from .op import OPS, Cost, FollowOp, Lowering, Op, Placed, Placement, Reach, SpatialOp, register
 from .pooling import (
     AveragePooling1D,
     AveragePooling2D,
@@ -123,6 +123,8 @@ __all__ = [
     "Op",
     "PReLU",
     "Permute",
+    "Placed",
+    "Placement",
     "RandomBrightness",
     "RandomContrast",
     "RandomFlip",

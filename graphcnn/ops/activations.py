@@ -17,10 +17,22 @@ from msgspec import Meta
 from graphcnn.errors import OptionError, did_you_mean
 from graphcnn.initializers import Initializer, Zeros
 from graphcnn.options import build, shorten
-from graphcnn.types import Layout, TensorType, sample_axis
+from graphcnn.types import TensorType, sample_axis
 from graphcnn.weights import WeightSpec
 
-from .op import OPS, Cost, FollowOp, Lowering, Op, Reach, Size, as_dataclass, register
+from .op import (
+    OPS,
+    Cost,
+    FollowOp,
+    Lowering,
+    Op,
+    Placed,
+    Placement,
+    Reach,
+    Size,
+    as_dataclass,
+    register,
+)
 
 NonNegative = Annotated[float, Meta(ge=0)]
 
@@ -136,14 +148,8 @@ class Activation(Op):
         """That of the function."""
         return self.activation.reach(*inputs)
 
-    def place(
-        self,
-        inputs: tuple[TensorType, ...],
-        layouts: tuple[Layout, ...],
-        output: TensorType,
-        absorbed: bool,
-    ) -> tuple[tuple[Layout, ...], Layout]:
-        return self.activation.place(inputs, layouts, output, absorbed)
+    def place(self, value: Placement) -> Placed:
+        return self.activation.place(value)
 
     def lower(self, ctx: Lowering) -> str:
         """The function of the input."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from graphcnn.initializers import GlorotUniform, Initializer, Zeros
-from graphcnn.types import FIRST, LAST, Layout, TensorType
+from graphcnn.types import FIRST, LAST, TensorType
 from graphcnn.weights import WeightSpec
 
 from .activations import (
@@ -20,7 +20,17 @@ from .activations import (
     activation_weights,
 )
 from .arrange import ChannelsFirstRows, Permuted
-from .op import Cost, Lowering, Op, Reach, Size, known_channels, register
+from .op import (
+    Cost,
+    Lowering,
+    Op,
+    Placed,
+    Placement,
+    Reach,
+    Size,
+    known_channels,
+    register,
+)
 
 
 @register
@@ -57,16 +67,10 @@ class Dense(Op):
     def reach(self, *inputs: TensorType) -> tuple[Reach, ...] | None:
         return (Reach(),) * len(inputs[0].spatial) or None
 
-    def place(
-        self,
-        inputs: tuple[TensorType, ...],
-        layouts: tuple[Layout, ...],
-        output: TensorType,
-        absorbed: bool,
-    ) -> tuple[tuple[Layout, ...], Layout]:
-        if output.rank > 2:
+    def place(self, value: Placement) -> Placed:
+        if value.output.rank > 2:
             return (FIRST,), FIRST
-        return layouts, LAST
+        return value.layouts, LAST
 
     def lower(self, ctx: Lowering) -> str:
         (x,) = ctx.inputs

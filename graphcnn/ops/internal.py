@@ -7,7 +7,14 @@ from typing import Any, ClassVar
 
 from graphcnn.types import DType, Layout, TensorType
 
-from .op import Cost, Lowering, Op, Reach
+from .op import (
+    Cost,
+    Lowering,
+    Op,
+    Placed,
+    Placement,
+    Reach,
+)
 from .reshaping import same_order
 
 
@@ -56,14 +63,8 @@ class ChangeLayout(Op):
     def reach(self, *inputs: TensorType) -> tuple[Reach, ...] | None:
         return (Reach(),) * len(inputs[0].spatial)
 
-    def place(
-        self,
-        inputs: tuple[TensorType, ...],
-        layouts: tuple[Layout, ...],
-        output: TensorType,
-        absorbed: bool,
-    ) -> tuple[tuple[Layout, ...], Layout]:
-        return layouts, Layout(channels_first=self.channels_first)
+    def place(self, value: Placement) -> Placed:
+        return value.layouts, Layout(channels_first=self.channels_first)
 
     def lower(self, ctx: Lowering) -> str:
         """A Transpose, or a Reshape where the elements are in the same order both ways."""

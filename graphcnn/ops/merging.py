@@ -11,7 +11,15 @@ from typing import Any, ClassVar, Literal
 from graphcnn.errors import ShapeError
 from graphcnn.types import LAST, Dim, Layout, TensorType, sample_axis
 
-from .op import Cost, FollowOp, Lowering, Reach, register
+from .op import (
+    Cost,
+    FollowOp,
+    Lowering,
+    Placed,
+    Placement,
+    Reach,
+    register,
+)
 
 
 class Merge(FollowOp):
@@ -123,21 +131,15 @@ class Concatenate(FollowOp):
             return None
         return (Reach(),) * len(inputs[0].spatial)
 
-    def place(
-        self,
-        inputs: tuple[TensorType, ...],
-        layouts: tuple[Layout, ...],
-        output: TensorType,
-        absorbed: bool,
-    ) -> tuple[tuple[Layout, ...], Layout]:
-        if output.rank > 2:
-            return super().place(inputs, layouts, output, absorbed)
-        if all(layout == LAST for layout in layouts):
-            return layouts, LAST
+    def place(self, value: Placement) -> Placed:
+        if value.output.rank > 2:
+            return super().place(value)
+        if all(layout == LAST for layout in value.layouts):
+            return value.layouts, LAST
         pieces: list[Any] = []
-        for x, layout in zip(inputs, layouts, strict=True):
+        for x, layout in zip(value.inputs, value.layouts, strict=True):
             pieces.extend(layout.segments or (x.sizes,))
-        return layouts, Layout(segments=tuple(pieces))
+        return value.layouts, Layout(segments=tuple(pieces))
 
     def lower(self, ctx: Lowering) -> str:
         index = sample_axis(self.axis, ctx.output.rank)

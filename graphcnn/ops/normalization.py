@@ -15,7 +15,7 @@ from msgspec import Meta
 
 from graphcnn.errors import ShapeError
 from graphcnn.initializers import Initializer, Ones, Zeros
-from graphcnn.types import FIRST, DType, Layout, TensorType, sample_axis
+from graphcnn.types import FIRST, DType, TensorType, sample_axis
 from graphcnn.weights import WeightSpec
 
 from .op import (
@@ -23,6 +23,8 @@ from .op import (
     FollowOp,
     Lowering,
     Op,
+    Placed,
+    Placement,
     Reach,
     Size,
     SpatialOp,
@@ -65,14 +67,8 @@ class BatchNormalization(Op):
     def reach(self, *inputs: TensorType) -> tuple[Reach, ...] | None:
         return (Reach(),) * len(inputs[0].spatial)
 
-    def place(
-        self,
-        inputs: tuple[TensorType, ...],
-        layouts: tuple[Layout, ...],
-        output: TensorType,
-        absorbed: bool,
-    ) -> tuple[tuple[Layout, ...], Layout]:
-        layout = FIRST if output.rank > 2 else layouts[0]
+    def place(self, value: Placement) -> Placed:
+        layout = FIRST if value.output.rank > 2 else value.layouts[0]
         return (layout,), layout
 
     def lower(self, ctx: Lowering) -> str:

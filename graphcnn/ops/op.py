@@ -25,7 +25,7 @@ from msgspec import Meta
 
 from graphcnn.errors import ErrorGroup, GraphCNNError, OptionError, ShapeError
 from graphcnn.options import Options
-from graphcnn.types import FIRST, LAST, Dim, DType, Layout, TensorType
+from graphcnn.types import FIRST, LAST, Dim, DType, Layout, TensorType, spatial_layout
 from graphcnn.weights import WeightSpec
 
 if TYPE_CHECKING:
@@ -71,6 +71,27 @@ class Reach:
     scale: Fraction = Fraction(1)
     low: Fraction = Fraction(0)
     high: Fraction = Fraction(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """What an operator is shown to choose layouts.
+
+    Attributes:
+        inputs: The input types.
+        layouts: The layouts that the inputs have.
+        output: The result's type.
+        absorbed: Every user of the result can take it in flattened channels-first order.
+    """
+
+    inputs: tuple[TensorType, ...]
+    layouts: tuple[Layout, ...]
+    output: TensorType
+    absorbed: bool
+
+
+Placed = tuple[tuple[Layout, ...], Layout]
+"""The layouts that the inputs must have, and that of the result."""
 
 
 class Lowering(Protocol):
@@ -176,22 +197,9 @@ class Op(Options, ABC):
         """What a result's position depends on, by spatial axis; None is the whole input."""
         return None
 
-    def place(
-        self,
-        inputs: tuple[TensorType, ...],
-        layouts: tuple[Layout, ...],
-        output: TensorType,
-        absorbed: bool,
-    ) -> tuple[tuple[Layout, ...], Layout]:
-        """Choose layouts: those that the inputs must have, and that of the result.
-
-        Args:
-            inputs: The input types.
-            layouts: The layouts that the inputs have.
-            output: The result's type.
-            absorbed: Every user of the result can take it in flattened channels-first order.
-        """
-        return (LAST,) * len(inputs), LAST
+    def place(self, value: Placement) -> Placed:
+        """Choose layouts: those that the inputs must have, and that of the result."""
+        return (LAST,) * len(value.inputs), LAST
 
     @property
     def title(self) -> str:
@@ -235,29 +243,16 @@ def as_dataclass(cls: O) -> O:
 class SpatialOp(Op):
     """An operator that works on channels first wherever there are spatial axes."""
 
-    def place(
-        self,
-        inputs: tuple[TensorType, ...],
-        layouts: tuple[Layout, ...],
-        output: TensorType,
-        absorbed: bool,
-    ) -> tuple[tuple[Layout, ...], Layout]:
-        wanted = tuple(FIRST if x.rank > 2 else LAST for x in inputs)
-        return wanted, FIRST if output.rank > 2 else LAST
+    def place(self, value: Placement) -> Placed:
+        return tuple(map(spatial_layout, value.inputs)), spatial_layout(value.output)
 
 
 class FollowOp(Op):
     """An operator that works in any layout, as long as all its inputs lie alike."""
 
-    def place(
-        self,
-        inputs: tuple[TensorType, ...],
-        layouts: tuple[Layout, ...],
-        output: TensorType,
-        absorbed: bool,
-    ) -> tuple[tuple[Layout, ...], Layout]:
-        layout = FIRST if FIRST in layouts else layouts[0]
-        return (layout,) * len(inputs), layout
+    def place(self, value: Placement) -> Placed:
+        layout = FIRST if FIRST in value.layouts else value.layouts[0]
+        return (layout,) * len(value.inputs), layout
 
 
 def per_axis(value: int | tuple[int, ...], rank: int) -> tuple[int, ...]:

@@ -17,6 +17,8 @@ from .op import (
     FollowOp,
     Lowering,
     Op,
+    Placed,
+    Placement,
     Reach,
     Size,
     Sizes,
@@ -42,16 +44,10 @@ class Rearrange(Op):
     def cost(self, inputs: tuple[TensorType, ...], output: TensorType) -> Cost:
         return Cost()
 
-    def place(
-        self,
-        inputs: tuple[TensorType, ...],
-        layouts: tuple[Layout, ...],
-        output: TensorType,
-        absorbed: bool,
-    ) -> tuple[tuple[Layout, ...], Layout]:
-        (x,), (layout,) = inputs, layouts
+    def place(self, value: Placement) -> Placed:
+        (x,), (layout,), output = value.inputs, value.layouts, value.output
         if output.rank <= 2:
-            return _place_flat(x, layout, absorbed)
+            return _place_flat(x, layout, value.absorbed)
         if x.rank <= 2:
             return (LAST,), FIRST if same_order(output) else LAST
         if layout == FIRST and x.channels == output.channels:
@@ -70,7 +66,7 @@ class Rearrange(Op):
         return ctx.emit("Reshape", [*ctx.operands, ctx.constant([0, *sizes], DType.int64)])
 
 
-def _place_flat(x: TensorType, layout: Layout, absorbed: bool) -> tuple[tuple[Layout, ...], Layout]:
+def _place_flat(x: TensorType, layout: Layout, absorbed: bool) -> Placed:
     if x.rank <= 2:
         return (layout,), layout
     if same_order(x):
@@ -142,18 +138,12 @@ class Permute(Op):
     def cost(self, inputs: tuple[TensorType, ...], output: TensorType) -> Cost:
         return Cost()
 
-    def place(
-        self,
-        inputs: tuple[TensorType, ...],
-        layouts: tuple[Layout, ...],
-        output: TensorType,
-        absorbed: bool,
-    ) -> tuple[tuple[Layout, ...], Layout]:
-        (x,), (layout,) = inputs, layouts
+    def place(self, value: Placement) -> Placed:
+        (x,), (layout,) = value.inputs, value.layouts
         if x.rank <= 2:
             return (LAST,), LAST
         for candidate in (FIRST, LAST):
-            if self._order(x, layout, output, candidate) == list(range(x.rank)):
+            if self._order(x, layout, value.output, candidate) == list(range(x.rank)):
                 return (layout,), candidate
         return (layout,), layout
 

@@ -62,7 +62,11 @@ def functions(draw: Draw) -> Any:
 
 @st.composite
 def windows(draw: Draw, rank: int, alike: bool = False) -> dict[str, Any]:
-    """A kernel, strides or dilation, and padding; `alike`: with the same stride on every axis."""
+    """A kernel, strides or dilation, and padding; `alike`: with the same stride on every axis.
+
+    Over volumes strides are at most the window: where windows leave gaps, with `same`, TensorFlow's
+    own kernels for volumes shift them by a negative pad, and all its others do not.
+    """
     one_for_all = small.map(lambda n: (n,) * rank)
     strides = draw(one_for_all if alike else vectors(rank))
     dilations = (1,) * rank
@@ -72,8 +76,11 @@ def windows(draw: Draw, rank: int, alike: bool = False) -> dict[str, Any]:
     padding = draw(st.sampled_from(names))
     if padding == "numbers":
         padding = draw(vectors(rank, st.tuples(st.integers(0, 2), st.integers(0, 2))))
+    kernel = draw(vectors(rank))
+    if rank == 3:
+        strides = tuple(map(min, strides, kernel))
     return {
-        "kernel_size": draw(vectors(rank)),
+        "kernel_size": kernel,
         "strides": strides,
         "dilation_rate": dilations,
         "padding": padding,
@@ -163,11 +170,7 @@ def transposed(draw: Draw, rank: int) -> Drawn:
 
 @st.composite
 def pools(draw: Draw, rank: int) -> Drawn:
-    """Pooling over windows or over everything.
-
-    Over volumes, with `same`, strides are at most the window: where windows leave gaps at the end,
-    TensorFlow's own kernel for volumes shifts them by a negative pad, and its others do not.
-    """
+    """Pooling over windows, for volumes with strides as in `windows`, or over everything."""
     stem = draw(st.sampled_from(["MaxPooling", "AveragePooling"]))
     channels = draw(st.integers(1, 3))
     if draw(st.integers(0, 5)) == 0:
@@ -176,7 +179,7 @@ def pools(draw: Draw, rank: int) -> Drawn:
     pool = draw(vectors(rank))
     padding = draw(st.sampled_from(["valid", "same"]))
     strides = draw(st.none() | vectors(rank))
-    if rank == 3 and padding == "same" and strides:
+    if rank == 3 and strides:
         strides = tuple(map(min, strides, pool))
     op = kind(stem, rank)(pool_size=pool, strides=strides, padding=padding)
     return Drawn(op, ((*draw(extents(pool, padding)), channels),))

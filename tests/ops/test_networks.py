@@ -144,6 +144,18 @@ def flattened_twice_for_two(g: Graph) -> str:
     return g.add(Add(), [a, g.add(Dense(units=5), g.add(Flatten(), x))])
 
 
+@network(transposes=1)
+def flattened_in_an_activation_is_the_output(g: Graph) -> str:
+    return g.add(Activation(activation="tanh"), g.add(Flatten(), image(g)))
+
+
+@network(transposes=1)
+def flattened_for_dense_and_in_an_output(g: Graph) -> str:
+    x = g.add(BatchNormalization(), g.add(Flatten(), image(g)))
+    g.outputs["features"] = g.add(Activation(activation="tanh"), x)
+    return g.add(Dense(units=5), x)
+
+
 @network(transposes=2)
 def added_flattened(g: Graph) -> str:
     flat = [g.add(Flatten(), image(g)) for _ in range(2)]

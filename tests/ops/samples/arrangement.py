@@ -77,6 +77,7 @@ VALID = [
     ok(Cropping2D(cropping=((0, 1), (2, 0))), IMAGE, gives=(3, 3, 3)),
     ok(Cropping2D(cropping=0), IMAGE, gives=IMAGE),
     ok(Cropping3D(cropping=((1, 0), (0, 1), (1, 1))), (2, 3, 4, 2), gives=(1, 2, 2, 2)),
+    ok(UpSampling1D(size=(2,)), (4, 2), gives=(8, 2)),
     ok(UpSampling1D(size=3), (4, 2), gives=(12, 2)),
     ok(UpSampling2D(), IMAGE, gives=(8, 10, 3)),
     ok(UpSampling2D(size=(1, 3)), IMAGE, gives=(4, 15, 3)),
