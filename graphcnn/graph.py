@@ -25,7 +25,7 @@ from .errors import (
 from .ops import Input, Op, WeightSpec
 from .types import LAST, Dim, DType, Layout, TensorType, is_symbolic
 
-_LONGEST_EXPRESSION = 1000
+_LONGEST_EXPRESSION = 400
 
 
 @dataclass(frozen=True, slots=True)

@@ -246,7 +246,7 @@ SHAPES = {
     "sizes that grow": Case(
         "inputs: {x: [H, 3]}\nlayers:\n  - repeat: 300\n    layers:\n"
         "      - MaxPooling1D: {pool_size: 1, strides: 3, padding: same}", "5:9",
-        "an expression of more than 1,000 characters", "as numbers",
+        "an expression of more than 400 characters", "as numbers",
     ),
     "unknown into Dense": Case(
         "inputs: {x: [H, 8, 3]}\nlayers: [Flatten, Dense: {units: 1}]", "2:19", "must be known"
