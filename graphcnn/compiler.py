@@ -12,11 +12,20 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from .budget import Budget
 from .errors import ExportError, GraphError, did_you_mean
 from .files import check_target, replacing
 from .graph import Graph
 from .ops import Input
-from .passes import AssignLayout, DropTrainingLayers, Pass, PassRecord, run_passes
+from .passes import (
+    AssignLayout,
+    DropTrainingLayers,
+    Pass,
+    PassRecord,
+    enforce_budget,
+    run_passes,
+    summarize,
+)
 from .types import Layout
 from .weights import WeightStore
 
@@ -42,6 +51,7 @@ class CompileReport:
         bytes: Its size, external data included.
         nodes: Its ONNX nodes.
         params: The parameters of the graph.
+        weights: Where its weights come from, such as ``random, seed 0``.
         verified: How it was checked, for people.
         passes: What each pass did.
         seconds: How long it all took.
@@ -51,6 +61,7 @@ class CompileReport:
     bytes: int
     nodes: int
     params: int
+    weights: str
     verified: str
     passes: tuple[PassRecord, ...]
     seconds: float
@@ -103,7 +114,7 @@ def compile(
         input_layout: Whether inputs and outputs with spatial axes are channels first or last.
         opset: The version of ONNX's operators; 17 if None.
         external_data: Whether weights go into ``PATH.data``; ``auto`` is past 2 GiB only.
-        taps: Nodes whose values become outputs too; ``all`` is every node.
+        taps: Names of nodes whose values become outputs too; ``["all"]`` is every node.
         verify: Whether onnxruntime, where it is installed, runs the file once.
         force: Whether an existing file may be replaced.
         print_after: The passes to print the graph after.
@@ -113,6 +124,7 @@ def compile(
         What was written.
 
     Raises:
+        CheckFailed: The graph's own budget does not hold, or the file does not run as inferred.
         GraphCNNError: Of the kind that says what is wrong; no file is left then.
     """
     from .export import check_structure, data_path, is_split, lower, write_model
@@ -121,6 +133,10 @@ def compile(
     start = time.perf_counter()
     path = Path(path)
     check_target(path, force)
+    if isinstance(weights, str | Path) and Path(weights).resolve() == path.resolve():
+        raise ExportError(f"{path} holds the weights", hint="write the model to another file")
+    if graph.budget != Budget():
+        enforce_budget(graph.budget, summarize(graph))
     network = _prepared(graph, batch, taps)
     network, records = run_passes(network, pipeline(input_layout), print_after)
     store = _weights(network, weights, seed)
@@ -139,6 +155,7 @@ def compile(
         bytes=size,
         nodes=len(lowered.model.graph.node),
         params=sum(spec.elements for spec in graph.weights.values()),
+        weights=store.origin,
         verified=verified,
         passes=tuple(records),
         seconds=time.perf_counter() - start,

@@ -27,7 +27,7 @@ def check_target(path: Path, force: bool) -> None:
     if not path.is_file():
         raise ExportError(f"{path} is not a file", hint="-o - writes to standard output")
     if not force:
-        raise ExportError(f"{path} exists", hint="--force replaces it")
+        raise ExportError(f"{path} exists", hint="--force replaces it (in Python, force=True)")
 
 
 @contextmanager

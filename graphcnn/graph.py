@@ -198,7 +198,7 @@ class Graph:
         node = Node(name, op, inputs, weights or {}, location, layout, passes)
         if name in self:
             first = self.node(name).location
-            raise self._explained(
+            raise self.explained(
                 GraphError(f"the name {name!r} is taken", hint=f"by {first}" if first else None),
                 node,
             )
@@ -232,7 +232,7 @@ class Graph:
         before, sequence = data["type"], data["sequence"]
         inferred = self._checked(new, changes.get("weights", {}), set(old.weights.values()))
         if inferred[0] != before:
-            raise self._explained(
+            raise self.explained(
                 GraphError(f"this change would turn {before} into {inferred[0]}"), new
             )
         self._check_acyclic(new, old.inputs)
@@ -298,7 +298,7 @@ class Graph:
             found, recorded = self._infer(node)[0], self.type(node.name)
             if found != recorded:
                 error = GraphError(f"recorded as {recorded}, inferred as {found}")
-                raise self._explained(error, node)
+                raise self.explained(error, node)
 
     def _data(self, name: str) -> dict[str, Any]:
         """What networkx keeps of a node."""
@@ -321,7 +321,7 @@ class Graph:
         """The type and the weights of a node, with any error explained."""
         for source in node.inputs:
             if source not in self:
-                raise self._explained(GraphError(f"its input {source!r} does not exist"), node)
+                raise self.explained(GraphError(f"its input {source!r} does not exist"), node)
         types = self.input_types(node)
         try:
             check_arity(node.op, len(types))
@@ -329,7 +329,7 @@ class Graph:
             _check_expressions(result)
             specs = node.op.weights(*types)
         except GraphCNNError as error:
-            raise self._explained(error, node) from None
+            raise self.explained(error, node) from None
         return result, {role: spec.in_type(result.dtype) for role, spec in specs.items()}
 
     def _checked(
@@ -346,7 +346,7 @@ class Graph:
         for role in shared:
             if role not in specs:
                 hint = did_you_mean(role, specs)
-                raise self._explained(GraphError(f"it has no weight {role!r}", hint=hint), node)
+                raise self.explained(GraphError(f"it has no weight {role!r}", hint=hint), node)
         free = {weight for weight in own if self._owners[weight] == 1}
         seen: dict[str, WeightSpec] = {}
         for role, spec in specs.items():
@@ -359,7 +359,7 @@ class Graph:
                     f"its {role} would share {weight}, which is {known.dtype} {list(known.shape)}, "
                     f"but needs {spec.dtype} {list(spec.shape)}"
                 )
-                raise self._explained(error, node)
+                raise self.explained(error, node)
         return type_, specs
 
     def _check_acyclic(self, node: Node, before: Sequence[str]) -> None:
@@ -374,7 +374,7 @@ class Graph:
                 not led.issuperset(self._nx.predecessors(source))
                 and networkx.has_path(self._nx, node.name, source)
             ):
-                raise self._explained(GraphError(f"its input {source} depends on it"), node)
+                raise self.explained(GraphError(f"its input {source} depends on it"), node)
 
     def _enter(
         self,
@@ -399,8 +399,8 @@ class Graph:
             if not self._owners[weight]:
                 del self._owners[weight], self._specs[weight]
 
-    def _explained(self, error: GraphCNNError, node: Node) -> GraphCNNError:
-        """The same kind of error with the node's place and its inputs."""
+    def explained(self, error: GraphCNNError, node: Node) -> GraphCNNError:
+        """The same kind of error, with the place and the inputs of the node that it is about."""
         known = [name for name in node.inputs if name in self]
         rows = [("inputs" if i == 0 else "", self._described(n)) for i, n in enumerate(known)]
         kind = ShapeError if isinstance(error, OptionError) else type(error)

@@ -7,7 +7,8 @@ to :math:`S h + H`. Where branches meet, the field is the hull of theirs. A valu
 every position (after Flatten, global pooling) has no stride. Source: Araujo et al. 2019,
 "Computing receptive fields of convolutional neural networks".
 
-Upsampling makes strides fractions; the size then is the most positions that any place sees.
+Upsampling makes strides fractions. Where several follow each other the size is an upper bound: the
+slack of each interval's rounding adds up.
 """
 
 from __future__ import annotations

@@ -77,7 +77,10 @@ def command(model: str, output: str | None, **options: Any) -> None:
     target = output or str(Path(model).with_suffix(".onnx"))
     as_json, explain, timed = (options.pop(k) for k in ("as_json", "explain", "time_passes"))
     options["verify"] = not options.pop("no_verify")
-    options["taps"] = [name for name in (options.pop("taps") or "").split(",") if name]
+    taps = (options.pop("taps") or "").split(",")
+    options["taps"] = [name.strip() for name in taps if name.strip()]
+    if Path(target).resolve() == Path(model).resolve():
+        raise click.UsageError(f"{target} is the model file itself")
     with _destination(target) as path, _progress() as progress:
         report = compile_graph(graph, path, progress=progress, **options)
     _print_passes(report, explain, timed)
@@ -85,8 +88,9 @@ def command(model: str, output: str | None, **options: Any) -> None:
         click.echo(json.dumps(_as_json(report, target)), err=target == _STDOUT)
         return
     click.echo(
-        f"{target}: {report.bytes:,} bytes, {report.nodes} nodes, {report.params:,} parameters, "
-        f"{report.seconds:.2f} s; {report.verified}",
+        f"{'standard output' if target == _STDOUT else target}: {report.bytes:,} bytes, "
+        f"{report.nodes} node{'s' * (report.nodes != 1)}, {report.params:,} parameters "
+        f"({report.weights}), {report.seconds:.2f} s; {report.verified}",
         err=True,
     )
 
@@ -148,6 +152,7 @@ def _as_json(report: CompileReport, target: str) -> dict[str, Any]:
         "bytes": report.bytes,
         "nodes": report.nodes,
         "params": report.params,
+        "weights": report.weights,
         "verified": report.verified,
         "seconds": round(report.seconds, 3),
         "passes": [

@@ -16,7 +16,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from graphcnn.errors import ExportError
+from graphcnn.errors import ExportError, GraphCNNError
 from graphcnn.graph import Graph, Node
 from graphcnn.ops import Input
 from graphcnn.ops.arrange import ChannelsFirstRows, ChannelsLeading, Then
@@ -188,7 +188,10 @@ class _Context:
 
     def run(self, name: str) -> str:
         """Lower the node and return the value that holds its result, called `name` if it is new."""
-        result = self._node.op.lower(self)
+        try:
+            result = self._node.op.lower(self)
+        except GraphCNNError as error:
+            raise self._builder.graph.explained(error, self._node) from None
         made = [node for node in self._emitted if result in node.output]
         self._builder.nodes.extend(self._emitted)
         if not made:
@@ -279,14 +282,15 @@ def _value_names(graph: Graph) -> dict[str, str]:
     """What each node's value is called in the file: its own name, or that of the output it is."""
     names = {node.name: node.name for node in graph}
     inputs = {node.name for node in graph.inputs}
-    kept = {*graph.outputs, *inputs}
     for output, source in graph.outputs.items():
         if output in inputs and output != source:
             raise ExportError(f"output {output!r} has the name of an input, and is not that input")
-        if output == source or names[source] != source or source in kept:
-            continue
-        if output in names:
+        if output in names and output != source:
             layout = graph.node(output).layout
             names[output] = graph.unused(f"{output}/{str(layout).replace(' ', '_')}")
-        names[source] = output
+    settled = {source for output, source in graph.outputs.items() if output == source} | inputs
+    for output, source in graph.outputs.items():
+        if source not in settled:
+            names[source] = output
+            settled.add(source)
     return names

@@ -78,6 +78,8 @@ class Value:
         """What it is, for messages."""
         if self.data is None:
             return "nothing"
+        if self.data in ([], {}):
+            return "an empty list" if self.is_list else "an empty mapping"
         return "a list" if self.is_list else "a mapping" if self.is_mapping else shorten(self.data)
 
     def get(self, key: str) -> Value | None:

@@ -68,8 +68,8 @@ class _Reader:
         Raises:
             ErrorGroup: Everything that is wrong.
         """
-        self._check_keys()
-        self._stop_on_errors()
+        if not self._has_inputs_and_layers():
+            self._stop_on_errors()
         self._read_name()
         self._read_budget()
         expander = Expander(self._root, self._read_inputs(), self._errors)
@@ -94,23 +94,27 @@ class _Reader:
             unique.setdefault((error.message, *place), error)
         raise ErrorGroup(unique.values())
 
-    def _check_keys(self) -> None:
+    def _has_inputs_and_layers(self) -> bool:
+        """Check the keys at the top, and whether there is enough to go on with."""
         if not self._root.is_mapping:
             self._fail(
                 f"expected a mapping with inputs: and layers:, found {self._root.kind}", self._root
             )
-            return
+            return False
         for key in self._root.data:
             if key not in KEYS:
                 hint = did_you_mean(str(key), KEYS)
                 self._fail(f"unknown key {key!r}", self._root.key(key), hint)
+        enough = True
         for key, kind in (("inputs", "is_mapping"), ("layers", "is_list")):
             value = self._root.get(key)
+            enough &= value is not None and getattr(value, kind) and bool(value.data)
             if value is None:
                 self._fail(f"missing {key}:", self._root, _EXAMPLES[key])
             elif not getattr(value, kind) or not value.data:
                 expected = "a mapping" if kind == "is_mapping" else "a list"
                 self._fail(f"{key}: expected {expected}, found {value.kind}", value, _EXAMPLES[key])
+        return enough
 
     def _read_name(self) -> None:
         value = self._root.get("name")

@@ -39,12 +39,12 @@ PHASES = {
 def chain(nodes: int) -> Graph:
     """Convolution, batch normalization, activation and pooling, over and over."""
     from graphcnn import Graph
-    from graphcnn.ops import Activation, BatchNormalization, Conv2D, MaxPooling2D
+    from graphcnn.ops import BatchNormalization, Conv2D, MaxPooling2D, ReLU
 
     cycle = [
         Conv2D(filters=4, kernel_size=3, padding="same"),
         BatchNormalization(),
-        Activation(activation="relu"),
+        ReLU(),
         MaxPooling2D(pool_size=2, strides=1, padding="same"),
     ]
     graph = Graph("chain")
@@ -58,16 +58,17 @@ def chain(nodes: int) -> Graph:
 def branching(nodes: int) -> Graph:
     """Sums and concatenations of values from anywhere before; one value has thousands of users."""
     from graphcnn import Graph
-    from graphcnn.ops import Activation, Add, Concatenate, Conv2D
+    from graphcnn.ops import Activation, ActivationFunction, Add, Concatenate, Conv2D
 
     graph, rng = Graph("branching"), random.Random(0)
+    tanh = Activation(activation=ActivationFunction.decode("tanh"))
     hub = graph.input("image", [8, 8, 4])
-    values = [hub, graph.add(Activation(activation="relu"), hub)]
+    values = [hub, graph.add(tanh, hub)]
     while len(graph) + 4 <= nodes:
         joined = graph.add(Concatenate(), [values[-1], *rng.choices(values, k=3)])
         mixed = graph.add(Conv2D(filters=4, kernel_size=1), joined)
         total = graph.add(Add(), [mixed, hub, *rng.choices(values, k=2)])
-        values += [mixed, graph.add(Activation(activation="tanh"), total)]
+        values += [mixed, graph.add(tanh, total)]
     while len(graph) < nodes:
         values.append(graph.add(Add(), [values[-1], hub]))
     graph.outputs["result"] = values[-1]

@@ -117,7 +117,7 @@ def compared(folder: Path, example: str, repeats: int, threads: int) -> list[Row
     ours, theirs = folder / "ours.onnx", folder / "keras.onnx"
     counts, sizes = (nodes(ours), nodes(theirs)), (ours.stat().st_size, theirs.stat().st_size)
     mine, other = session(ours, threads), session(theirs, threads)
-    rows = []
+    rows: list[Row] = []
     for batch in BATCHES:
         run, run_other = runner(mine, batch, first=True), runner(other, batch, first=False)
         apart = difference(run, run_other)

@@ -257,15 +257,41 @@ def test_compile(run: Run, model: Path) -> None:
     out = model.with_suffix(".onnx")
     assert (done.returncode, done.stdout) == (0, "")
     size = f"{out.stat().st_size:,} bytes"
-    assert done.stderr.startswith(f"{out}: {size}, 5 nodes, 1,578 parameters, ")
+    assert done.stderr.startswith(f"{out}: {size}, 5 nodes, 1,578 parameters (random, seed 0), ")
     assert done.stderr.endswith("; checked by onnx, run by onnxruntime\n")
     assert "exists" in failed(run("compile", model))
     assert run("compile", model, "--force").returncode == 0
 
 
+def test_compile_never_replaces_what_it_reads(run: Run, model: Path) -> None:
+    before = model.read_bytes()
+    assert "the model file itself" in failed(run("compile", model, "-o", model, "--force"))
+    assert model.read_bytes() == before
+    weights = model.with_suffix(".npz")
+    weights.write_bytes(b"weights")
+    done = run("compile", model, "--weights", weights, "-o", weights, "--force")
+    assert "holds the weights" in failed(done)
+    assert weights.read_bytes() == b"weights"
+
+
+def test_compile_holds_the_budget_of_the_file(run: Run, model: Path) -> None:
+    model.write_text(f"{MODEL}budget: {{params: 1k}}\n")
+    assert "params is 1,578" in failed(run("compile", model), 1)
+    assert not model.with_suffix(".onnx").exists()
+
+
 def test_compile_as_json(run: Run, model: Path) -> None:
     found = json.loads(run("compile", model, "--json", "--no-verify").stdout)
-    assert found.keys() == {"path", "bytes", "nodes", "params", "verified", "seconds", "passes"}
+    assert found.keys() == {
+        "path",
+        "bytes",
+        "nodes",
+        "params",
+        "weights",
+        "verified",
+        "seconds",
+        "passes",
+    }
     assert found["verified"] == "checked by onnx"
     assert [step["name"] for step in found["passes"]] == ["drop-training-layers", "assign-layout"]
 

@@ -210,7 +210,7 @@ def test_existing_files_need_force(graph: Graph, out: Path) -> None:
     out.write_text("precious")
     with refused(out.parent, "small.onnx exists") as caught:
         graphcnn.compile(graph, out)
-    assert caught.value.hint == "--force replaces it"
+    assert caught.value.hint == "--force replaces it (in Python, force=True)"
     graphcnn.compile(graph, out, force=True)
     assert out.stat().st_size > 1000
 
@@ -359,3 +359,17 @@ def test_replacing_moves_what_is_beside_it(tmp_path: Path) -> None:
 
 def test_long_names(graph: Graph, out: Path) -> None:
     graphcnn.compile(graph, out.with_name("x" * 250 + ".onnx"))
+
+
+def test_what_lowering_refuses_has_a_place(tmp_path: Path) -> None:
+    model = tmp_path / "open.yaml"
+    model.write_text(
+        "inputs: {image: [H, W, 3]}\n"
+        "layers:\n"
+        "  - Conv2D: {filters: 4, kernel_size: 3, strides: 2, padding: same}\n"
+        "  - GlobalAveragePooling2D\n"
+    )
+    with pytest.raises(graphcnn.GraphCNNError, match="depends on the size H") as caught:
+        graphcnn.compile(graphcnn.load(model), tmp_path / "open.onnx")
+    assert str(caught.value).startswith(f"{model}:3:5: conv2d (Conv2D): ")
+    assert not (tmp_path / "open.onnx").exists()

@@ -228,6 +228,14 @@ def dropped_and_kept_outputs(g: Graph) -> str:
     return g.add(Dropout(rate=0.3), g.outputs["kept"])
 
 
+@network(identities=1)
+def dropped_and_kept_outputs_by_their_names(g: Graph) -> str:
+    x = image(g)
+    y = g.add(Dropout(rate=0.3), x)
+    g.outputs |= {y: y, x: x}
+    return g.add(Dense(units=2), g.add(GlobalAveragePooling2D(), x))
+
+
 @network(identities=2)
 def one_value_three_outputs(g: Graph) -> str:
     x = g.add(Dense(units=5), g.add(Flatten(), image(g)), name="scores")
@@ -261,7 +269,7 @@ def one_number_a_sample(g: Graph) -> str:
     return g.add(Dense(units=3), g.add(Flatten(), g.add(Add(), [x, x])))
 
 
-@network(identities=1)
+@network()
 def an_output_has_the_name_of_another_node(g: Graph) -> str:
     x = g.add(Dense(units=4), g.input("vector", (5,)), name="scores")
     y = g.add(Dense(units=3), x, name="more")

@@ -176,7 +176,10 @@ class TestOptions:
         result = graphcnn(by_hand, hand_file, "-o", saved)
         assert result.returncode == 2
         assert result.stdout == ""
-        assert result.stderr == f"{saved} exists\n  hint     --force replaces it\n"
+        assert (
+            result.stderr
+            == f"{saved} exists\n  hint     --force replaces it (in Python, force=True)\n"
+        )
         assert saved.read_text() == "before"
         printed(by_hand, hand_file, "-o", saved, "--force")
         np.load(saved).close()
