@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from .budget import Budget
 from .errors import ExportError, GraphError, did_you_mean
@@ -129,9 +129,12 @@ def compile(
     """
     from .export import check_structure, data_path, is_split, lower, write_model
     from .export.builder import DEFAULT_OPSET
+    from .export.writer import ExternalData
 
     start = time.perf_counter()
     path = Path(path)
+    if external_data not in get_args(ExternalData):
+        raise ExportError(f"external_data: expected one of {get_args(ExternalData)}")
     check_target(path, force)
     if isinstance(weights, str | Path) and Path(weights).resolve() == path.resolve():
         raise ExportError(f"{path} holds the weights", hint="write the model to another file")
@@ -184,7 +187,7 @@ def _prepared(graph: Graph, batch: int | None, taps: Iterable[str]) -> Graph:
         raise GraphError(f"expected a batch from 1 to {_LARGEST_BATCH:,}, found {graph.batch}")
     nodes = [node.name for node in graph if not isinstance(node.op, Input)]
     known = set(nodes)
-    for tap in taps:
+    for tap in [taps] if isinstance(taps, str) else taps:
         wanted = nodes if tap == "all" else [tap]
         if not set(wanted) <= known:
             raise GraphError(f"there is no layer named {tap!r}", hint=did_you_mean(tap, nodes))

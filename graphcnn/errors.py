@@ -6,9 +6,10 @@ Every error a user can cause is a `GraphCNNError`; the command line prints it an
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,20 @@ class GraphCNNError(Exception):
     def errors(self) -> tuple[GraphCNNError, ...]:
         """The independent errors this one stands for: itself, unless it is an `ErrorGroup`."""
         return (self,)
+
+    def explained(
+        self,
+        *,
+        location: SourceLocation | None = None,
+        subject: str | None = None,
+        context: Sequence[tuple[str, str]] = (),
+    ) -> GraphCNNError:
+        """The same error with what it does not say itself yet, and more lines of context."""
+        error = copy.copy(self)
+        error.location = self.location or location
+        error.subject = self.subject or subject
+        error.context = (*self.context, *context)
+        return error
 
 
 class ModelFileError(GraphCNNError):
@@ -141,6 +156,10 @@ class ErrorGroup(GraphCNNError):
     def errors(self) -> tuple[GraphCNNError, ...]:
         """The independent errors."""
         return self._errors
+
+    def explained(self, **more: Any) -> ErrorGroup:
+        """Each error, explained."""
+        return ErrorGroup(error.explained(**more) for error in self._errors)
 
     def __str__(self) -> str:
         return self.message

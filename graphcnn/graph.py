@@ -17,7 +17,6 @@ from .budget import Budget
 from .errors import (
     GraphCNNError,
     GraphError,
-    OptionError,
     ShapeError,
     SourceLocation,
     did_you_mean,
@@ -325,9 +324,12 @@ class Graph:
         types = self.input_types(node)
         try:
             check_arity(node.op, len(types))
+            check_dtypes(node.op, types)
             result = node.op.infer(*types)
             _check_expressions(result)
             specs = node.op.weights(*types)
+            for spec in specs.values():
+                spec.initializer.check_shape(spec.shape)
         except GraphCNNError as error:
             raise self.explained(error, node) from None
         return result, {role: spec.in_type(result.dtype) for role, spec in specs.items()}
@@ -403,14 +405,7 @@ class Graph:
         """The same kind of error, with the place and the inputs of the node that it is about."""
         known = [name for name in node.inputs if name in self]
         rows = [("inputs" if i == 0 else "", self._described(n)) for i, n in enumerate(known)]
-        kind = ShapeError if isinstance(error, OptionError) else type(error)
-        return kind(
-            error.message,
-            hint=error.hint,
-            location=node.location,
-            subject=node.subject,
-            context=rows,
-        )
+        return error.explained(location=node.location, subject=node.subject, context=rows)
 
     def _described(self, name: str) -> str:
         where = self.node(name).location
@@ -448,6 +443,19 @@ def _check_expressions(value: TensorType) -> None:
                 f"a size has become an expression of more than {_LONGEST_EXPRESSION:,} characters",
                 hint="give the sizes of the inputs as numbers",
             )
+
+
+def check_dtypes(op: Op, types: tuple[TensorType, ...]) -> None:
+    """Refuse inputs of different element types, or of one that the operator cannot compute with.
+
+    Raises:
+        ShapeError: With what was found.
+    """
+    found = sorted({str(value.dtype) for value in types})
+    if len(found) > 1:
+        raise ShapeError(f"its inputs have different element types: {', '.join(found)}")
+    if types and not types[0].dtype.is_float and not op.any_dtype:
+        raise ShapeError(f"computes with floating-point numbers, found {found[0]}")
 
 
 def snake_case(title: str) -> str:

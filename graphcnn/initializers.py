@@ -13,7 +13,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta
 
@@ -29,6 +29,9 @@ NonNegative = Annotated[float, Meta(ge=0)]
 Positive = Annotated[float, Meta(gt=0)]
 Numbers = float | tuple[Any, ...]
 
+_SLICE = 2**20
+"""Elements that are worked on at a time: what is beside the weight in memory stays small."""
+
 
 class Initializer(Options):
     """The base of all initializers: a name in the model file, fields, and a way to draw values."""
@@ -40,6 +43,9 @@ class Initializer(Options):
         Raises:
             OptionError: The shape cannot be filled this way.
         """
+
+    def check_shape(self, shape: tuple[int, ...]) -> None:
+        """Refuse, by raising `OptionError`, a shape that cannot be filled this way."""
 
     @classmethod
     def decode(cls, value: Any) -> Initializer:
@@ -86,7 +92,8 @@ class Ones(Initializer):
 class Constant(Initializer):
     """A number for every element, or nested lists of the weight's own shape.
 
-    Axes of size 1 may be left out: a 3x3 list fills a kernel of one channel and one filter.
+    First and last axes of size 1 may be left out: a 3x3 list fills a kernel of one channel and
+    one filter.
     """
 
     value: Numbers = 0.0
@@ -101,16 +108,19 @@ class Constant(Initializer):
                 raise OptionError(f"expected finite numbers, found {number}", path=("value",))
         _nested_shape(self.value)
 
+    def check_shape(self, shape: tuple[int, ...]) -> None:
+        """The lists have the weight's shape, but for axes of size 1 that are left out."""
+        given = _nested_shape(self.value)
+        if given and not _fills(given, shape):
+            raise OptionError(
+                f"a constant of shape {list(given)} does not fill a weight of shape {list(shape)}"
+            )
+
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         """The given numbers, in the shape of the weight."""
         import numpy as np
 
-        given = _nested_shape(self.value)
-        if given and _squeeze(given) != _squeeze(shape):
-            raise OptionError(
-                f"a constant of shape {list(given)} does not fill a weight of shape {list(shape)}"
-            )
-        if not given:
+        if not isinstance(self.value, tuple):
             return np.full(shape, self.value, np.float32)
         return np.asarray(self.value, np.float32).reshape(shape)
 
@@ -156,10 +166,12 @@ class TruncatedNormal(Initializer):
 
         values = rng.standard_normal(shape, np.float32)
         flat = values.reshape(-1)
-        outside = np.flatnonzero(np.abs(flat) > 2)
-        while outside.size:
-            flat[outside] = rng.standard_normal(outside.size, np.float32)
-            outside = outside[np.abs(flat[outside]) > 2]
+        for start in range(0, flat.size, _SLICE):
+            part = flat[start : start + _SLICE]
+            outside = np.flatnonzero(np.abs(part) > 2)
+            while outside.size:
+                part[outside] = rng.standard_normal(outside.size, np.float32)
+                outside = outside[np.abs(part[outside]) > 2]
         return _affine(values, self.stddev, self.mean)
 
 
@@ -185,45 +197,50 @@ class VarianceScaling(Initializer):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GlorotUniform(VarianceScaling):
+class Preset(Initializer):
+    """A `VarianceScaling` with a name of its own, and no arguments."""
+
+    scaling: ClassVar[VarianceScaling]
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+        """Values of the distribution."""
+        return self.scaling.draw(shape, rng)
+
+
+class GlorotUniform(Preset):
     """Uniform, variance ``1 / mean fan``: Keras's default for kernels."""
 
-    mode: Literal["fan_avg"] = "fan_avg"
-    distribution: Literal["uniform"] = "uniform"
+    scaling = VarianceScaling(mode="fan_avg", distribution="uniform")
 
 
-@dataclass(frozen=True, kw_only=True)
-class GlorotNormal(VarianceScaling):
+class GlorotNormal(Preset):
     """Truncated normal, variance ``1 / mean fan``."""
 
-    mode: Literal["fan_avg"] = "fan_avg"
+    scaling = VarianceScaling(mode="fan_avg")
 
 
-@dataclass(frozen=True, kw_only=True)
-class HeUniform(VarianceScaling):
+class HeUniform(Preset):
     """Uniform, variance ``2 / fan in``."""
 
-    scale: Positive = 2.0
-    distribution: Literal["uniform"] = "uniform"
+    scaling = VarianceScaling(scale=2.0, distribution="uniform")
 
 
-@dataclass(frozen=True, kw_only=True)
-class HeNormal(VarianceScaling):
+class HeNormal(Preset):
     """Truncated normal, variance ``2 / fan in``."""
 
-    scale: Positive = 2.0
+    scaling = VarianceScaling(scale=2.0)
 
 
-@dataclass(frozen=True, kw_only=True)
-class LecunUniform(VarianceScaling):
+class LecunUniform(Preset):
     """Uniform, variance ``1 / fan in``."""
 
-    distribution: Literal["uniform"] = "uniform"
+    scaling = VarianceScaling(distribution="uniform")
 
 
-@dataclass(frozen=True, kw_only=True)
-class LecunNormal(VarianceScaling):
+class LecunNormal(Preset):
     """Truncated normal, variance ``1 / fan in``."""
+
+    scaling = VarianceScaling()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,12 +249,15 @@ class Orthogonal(Initializer):
 
     gain: float = 1.0
 
+    def check_shape(self, shape: tuple[int, ...]) -> None:
+        """There are two axes or more."""
+        if len(shape) < 2:
+            raise OptionError(f"orthogonal needs two axes or more, the weight has {list(shape)}")
+
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         """The orthogonal factor of a random matrix, its signs made unique."""
         import numpy as np
 
-        if len(shape) < 2:
-            raise OptionError(f"orthogonal needs two axes or more, the weight has {list(shape)}")
         rows, columns = math.prod(shape[:-1]), shape[-1]
         matrix = rng.standard_normal((max(rows, columns), min(rows, columns)))
         q, r = np.linalg.qr(matrix)
@@ -252,13 +272,16 @@ class Identity(Initializer):
 
     gain: float = 1.0
 
+    def check_shape(self, shape: tuple[int, ...]) -> None:
+        """There are two axes."""
+        if len(shape) != 2:
+            raise OptionError(f"identity needs two axes, the weight has {list(shape)}")
+
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         """Ones on the diagonal."""
         import numpy as np
 
-        if len(shape) != 2:
-            raise OptionError(f"identity needs two axes, the weight has {list(shape)}")
-        return (self.gain * np.eye(*shape)).astype(np.float32)
+        return (self.gain * np.eye(shape[0], shape[1])).astype(np.float32)
 
 
 INITIALIZERS: dict[str, type[Initializer]] = {
@@ -326,5 +349,7 @@ def _nested_shape(value: Any) -> tuple[int, ...]:
     return (len(value), *inner.pop())
 
 
-def _squeeze(shape: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(size for size in shape if size != 1)
+def _fills(given: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    """Whether a shape is the given one with axes of size 1 before or after it."""
+    left = len(shape) - len(given)
+    return any(shape == (1,) * n + given + (1,) * (left - n) for n in range(left + 1))

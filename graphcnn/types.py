@@ -80,7 +80,13 @@ def is_symbolic(size: Dim) -> bool:
 
 
 def symbol(name: str) -> Dim:
-    """A named size of at least 1 that is not known yet, such as the height of an image."""
+    """A named size of at least 1 that is not known yet, such as the height of an image.
+
+    Raises:
+        ShapeError: The name is N, which is the batch.
+    """
+    if name == "N":
+        raise ShapeError("N is the size of the batch", hint="another name, such as H or W")
     from sympy import Symbol
 
     return Symbol(name, integer=True, positive=True)  # type: ignore[no-any-return]

@@ -26,6 +26,8 @@ from .initializers import Initializer
 from .types import MAX_ELEMENTS, DType, product
 
 if TYPE_CHECKING:
+    import zipfile
+
     import numpy as np
 
     Array = np.ndarray[Any, Any]
@@ -160,8 +162,8 @@ class WeightStore(Mapping[str, Weight]):
             ErrorGroup: Every weight that is missing, extra, of another shape or another dtype.
         """
         errors: list[GraphCNNError] = []
-        for name in self.keys() - specs.keys():
-            hint = did_you_mean(name, specs) if len(specs) < 1000 else None
+        for count, name in enumerate(sorted(self.keys() - specs.keys())):
+            hint = did_you_mean(name, specs) if count < _MOST_HINTS else None
             errors.append(WeightError(f"weight {name} is not in the model", hint=hint))
         for name, spec in specs.items():
             found = self._weights.get(name)
@@ -193,6 +195,10 @@ class WeightStore(Mapping[str, Weight]):
 
         with replacing(Path(path)) as partial:
             save_file({name: weight.load() for name, weight in self.items()}, partial)
+
+
+_MOST_HINTS = 10
+"""Names that are looked up among the model's, of those that are not in it."""
 
 
 def _drawn(name: str, spec: WeightSpec, seed: int) -> Weight:
@@ -248,28 +254,36 @@ def _stored(path: Path, name: str, entry: Mapping[str, Any], start: int) -> Weig
 
 
 def _read_npz(path: Path) -> dict[str, Weight]:
+    """What is in an archive, which stays open: its index is read once."""
     import zipfile
 
     from numpy.lib import format as npy
 
-    weights = {}
-    with zipfile.ZipFile(path) as archive:
-        for member in archive.namelist():
-            with archive.open(member) as file:
-                version = npy.read_magic(file)
-                read = npy.read_array_header_1_0 if version[0] == 1 else npy.read_array_header_2_0
-                shape, _, dtype = read(file)
-            name = member.removesuffix(".npy")
-            weights[name] = Weight(shape, dtype.name, _npz_reader(path, name))
+    weights: dict[str, Weight] = {}
+    archive = zipfile.ZipFile(path)
+    for member in archive.namelist():
+        with archive.open(member) as file:
+            version = npy.read_magic(file)
+            read = npy.read_array_header_1_0 if version[0] == 1 else npy.read_array_header_2_0
+            shape, _, dtype = read(file)
+        name = member.removesuffix(".npy")
+        if name in weights:
+            raise WeightError(f"{path}: two arrays are called {name}")
+        weights[name] = Weight(shape, dtype.name, _npz_reader(path, archive, name, member))
     return weights
 
 
-def _npz_reader(path: Path, name: str) -> Callable[[], Array]:
+def _npz_reader(
+    path: Path, archive: zipfile.ZipFile, name: str, member: str
+) -> Callable[[], Array]:
     def load() -> Array:
-        import numpy as np
+        from numpy.lib import format as npy
 
-        with _reading(path, name), np.load(path, allow_pickle=False) as archive:
-            return archive[name]  # type: ignore[no-any-return]
+        with _reading(path, name), archive.open(member) as file:
+            array: Array = npy.read_array(file, allow_pickle=False)
+            if file.read(1):  # Reading to the end is what compares the checksum.
+                raise ValueError("there is more behind the array")
+            return array
 
     return load
 

@@ -88,15 +88,7 @@ def _run(step: Pass, graph: Graph) -> PassRecord:
     start = time.perf_counter()
     try:
         changed = step.run(graph, lambda node, reason: reasons.append((node, reason)))
-        if changed:
-            graph.verify()
+        graph.verify()
     except GraphCNNError as error:
-        context = [*error.context, ("pass", step.name)]
-        raise type(error)(
-            error.message,
-            hint=error.hint,
-            location=error.location,
-            subject=error.subject,
-            context=context,
-        ) from error
+        raise error.explained(context=[("pass", step.name)]) from error
     return PassRecord(step.name, time.perf_counter() - start, changed, reasons)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 import click
@@ -40,6 +41,7 @@ for command in (infer_shapes.command, compile_command.command, run.command, sche
 def main() -> None:
     """Run the command line, and turn errors into messages and exit codes."""
     debug = "--debug" in sys.argv[1:2]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         cli(prog_name="graphcnn", standalone_mode=False)
     except click.exceptions.Exit as stop:

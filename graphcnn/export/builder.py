@@ -16,7 +16,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from graphcnn.errors import ExportError, GraphCNNError
+from graphcnn.errors import ExportError, GraphCNNError, WeightError
 from graphcnn.graph import Graph, Node
 from graphcnn.ops import Input
 from graphcnn.ops.arrange import ChannelsFirstRows, ChannelsLeading, Then
@@ -124,6 +124,7 @@ class _Builder:
     values: dict[str, str] = field(default_factory=dict)
     shared: dict[Any, str] = field(default_factory=dict)
     taken: set[str] = field(default_factory=set)
+    counts: dict[str, int] = field(default_factory=dict)
 
     def build(self) -> onnx.GraphProto:
         """Lower every node, and declare inputs and outputs."""
@@ -154,10 +155,10 @@ class _Builder:
 
     def unused(self, stem: str) -> str:
         """A new name for a value or an initializer."""
-        name, count = stem, 1
+        name = stem
         while name in self.taken:
-            count += 1
-            name = f"{stem}_{count}"
+            self.counts[stem] = self.counts.get(stem, 1) + 1
+            name = f"{stem}_{self.counts[stem]}"
         self.taken.add(name)
         return name
 
@@ -218,6 +219,9 @@ class _Context:
 
         def load() -> Array:
             array = weight.load()
+            if array.shape != spec.shape:
+                found = f"{list(array.shape)}, declared as {list(spec.shape)}"
+                raise WeightError(f"weight {name} was read as {found}")
             return view(array) if view else array
 
         return self._builder.share(

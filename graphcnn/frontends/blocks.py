@@ -12,7 +12,7 @@ from graphcnn.options import shorten
 
 from .document import Value
 
-NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./\-]{0,199}")
+NAME = re.compile(r"(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9_./\-]{0,199}")
 """What inputs, layers and blocks may be called: names are file, tensor and JSON names later."""
 
 RESERVED = ("name", "inputs")

@@ -291,6 +291,8 @@ class _Composer:
             data = self._yaml.constructor.construct_object(node, deep=True)
         except (ValueError, YAMLError):
             raise self._error(f"cannot read {event.value[:40]!r}", event) from None
+        if isinstance(data, int) and data.bit_length() > 64:
+            raise self._error("expected a number of at most 64 bits", event)
         if isinstance(data, float) and not math.isfinite(data):
             raise self._error(f"expected a finite number, found {event.value[:40]}", event)
         return data

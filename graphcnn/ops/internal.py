@@ -52,6 +52,7 @@ class ChangeLayout(Op):
         channels_first: Whether the result is channels first; its input is the opposite.
     """
 
+    any_dtype: ClassVar[bool] = True
     channels_first: bool
 
     def infer(self, *inputs: TensorType) -> TensorType:

@@ -45,6 +45,8 @@ class Merge(FollowOp):
         return Cost(other=(len(inputs) - 1) * output.elements)
 
     def reach(self, *inputs: TensorType) -> tuple[Reach, ...] | None:
+        if len({x.spatial for x in inputs}) > 1:
+            return None
         return (Reach(),) * len(inputs[0].spatial)
 
     def lower(self, ctx: Lowering) -> str:
@@ -109,6 +111,7 @@ class Concatenate(FollowOp):
     """The inputs one after another along an axis. Source: keras.layers.Concatenate."""
 
     arity: ClassVar[tuple[int, int | None]] = (2, None)
+    any_dtype: ClassVar[bool] = True
     reordering: ClassVar[Literal["absorbs", "passes", "refuses"]] = "passes"
     axis: int = -1
 

@@ -163,6 +163,7 @@ class Op(Options, ABC):
         arity: The fewest and the most inputs; None for no limit.
         is_view: The result shares its input's memory, so it adds no activation bytes.
         training_only: The operator passes its input through at inference.
+        any_dtype: The operator moves elements and computes nothing, so it takes integers too.
         reordering: What the operator does with a flattened value whose elements are in
             channels-first order: ``absorbs`` it (by reordering a weight), ``passes`` it on, or
             ``refuses`` it.
@@ -171,6 +172,7 @@ class Op(Options, ABC):
     arity: ClassVar[tuple[int, int | None]] = (1, 1)
     is_view: ClassVar[bool] = False
     training_only: ClassVar[bool] = False
+    any_dtype: ClassVar[bool] = False
     reordering: ClassVar[Literal["absorbs", "passes", "refuses"]] = "refuses"
 
     @abstractmethod

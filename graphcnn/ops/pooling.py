@@ -1,8 +1,8 @@
 """Pooling over windows and over everything.
 
 `AveragePooling` never counts pads, as in Keras. Pads that differ before and after are written as a
-Pad, a plain average and a multiplication by :math:`k / c`, where :math:`c` of the window's
-:math:`k` taps lie inside the input: some runtimes refuse uneven pads on AveragePool.
+Pad, a plain average and, for each axis, a multiplication by :math:`k / c`, where :math:`c` of the
+window's :math:`k` taps lie inside the input: some runtimes refuse uneven pads on AveragePool.
 """
 
 from __future__ import annotations
@@ -113,21 +113,24 @@ class AveragePooling(Pooling):
         padded = ctx.emit("Pad", [ctx.operands[0], amounts, ctx.constant(0.0)], mode="constant")
         attributes = {**attributes, "pads": [0] * 2 * self.spatial_axes}
         mean = ctx.emit("AveragePool", [padded], count_include_pad=0, **attributes)
-        return ctx.emit("Mul", [mean, ctx.constant(self._correction(ctx.inputs[0], pads))])
+        for axis in range(self.spatial_axes):
+            if any(pads[axis]):
+                mean = ctx.emit(
+                    "Mul", [mean, ctx.constant(self._correction(ctx, axis, pads[axis]))]
+                )
+        return mean
 
     def _correction(
-        self, x: TensorType, pads: tuple[tuple[int, int], ...]
+        self, ctx: Lowering, axis: int, pads: tuple[int, int]
     ) -> np.ndarray[Any, np.dtype[Any]]:
-        """Window taps over those inside the input, by output position: (1, 1, *spatial)."""
+        """A window's taps over those inside the input, along one axis, shaped to broadcast."""
         import numpy as np
 
-        total = np.ones((1, 1), np.float64)
-        rows = zip(x.spatial, self.window.kernel, self.window.strides, pads, strict=True)
-        for size, kernel, stride, (before, after) in rows:
-            starts = np.arange(0, size + before + after - kernel + 1, stride) - before
-            inside = np.minimum(starts + kernel, size) - np.maximum(starts, 0)
-            total = total[..., None] * (kernel / inside)
-        return total.astype(np.float32)
+        size, (before, after) = ctx.inputs[0].spatial[axis], pads
+        kernel, stride = self.window.kernel[axis], self.window.strides[axis]
+        starts = np.arange(0, size + before + after - kernel + 1, stride) - before
+        inside = np.minimum(starts + kernel, size) - np.maximum(starts, 0)
+        return (kernel / inside).reshape(-1, *(1,) * (self.spatial_axes - 1 - axis))
 
 
 @register

@@ -78,7 +78,8 @@ class Normalization(Pointwise):
             )
 
     def infer(self, *inputs: TensorType) -> TensorType:
-        check_per_channel(inputs[0], mean=self.mean or 0.0, variance=self.variance or 0.0)
+        given = {"mean": self.mean, "variance": self.variance}
+        check_per_channel(inputs[0], **{k: v for k, v in given.items() if v is not None})
         return inputs[0]
 
     def weights(self, *inputs: TensorType) -> dict[str, WeightSpec]:

@@ -40,6 +40,7 @@ class Rearrange(Op):
     """An operator that gives the elements another shape, in their logical order."""
 
     is_view: ClassVar[bool] = True
+    any_dtype: ClassVar[bool] = True
 
     def cost(self, inputs: tuple[TensorType, ...], output: TensorType) -> Cost:
         return Cost()
@@ -117,6 +118,7 @@ class Reshape(Rearrange):
 class Permute(Op):
     """Axes in another order, counted from 1. Source: keras.layers.Permute."""
 
+    any_dtype: ClassVar[bool] = True
     dims: tuple[Size, ...]
 
     def check(self) -> None:
@@ -166,6 +168,7 @@ class ZeroPadding(FollowOp):
     """Zeros around the spatial axes."""
 
     spatial_axes: ClassVar[int]
+    any_dtype: ClassVar[bool] = True
     padding: Pads = 1
 
     def check(self) -> None:
@@ -224,6 +227,7 @@ class Cropping(FollowOp):
     """The spatial axes without their margins."""
 
     spatial_axes: ClassVar[int]
+    any_dtype: ClassVar[bool] = True
     cropping: Pads = 1
 
     def check(self) -> None:
@@ -308,13 +312,8 @@ class UpSampling(SpatialOp):
         return Cost(other=(9 if self.linear else 0) * output.elements)
 
     def reach(self, *inputs: TensorType) -> tuple[Reach, ...] | None:
-        half = Fraction(1, 2)
         if self.linear:
-            centres = [Fraction(1 - f, 2 * f) for f in self.factors]
-            return tuple(
-                Reach(Fraction(1, f), centre - half, centre + half)
-                for f, centre in zip(self.factors, centres, strict=True)
-            )
+            return tuple(map(_linear_reach, self.factors))
         return tuple(Reach(Fraction(1, f), Fraction(1 - f, f)) for f in self.factors)
 
     def lower(self, ctx: Lowering) -> str:
@@ -355,6 +354,14 @@ class UpSampling3D(UpSampling):
     """A volume repeated. Source: keras.layers.UpSampling3D."""
 
     spatial_axes: ClassVar[int] = 3
+
+
+def _linear_reach(factor: int) -> Reach:
+    """Half-pixel interpolation: the two nearest positions, or the one that is hit."""
+    centre = Fraction(1 - factor, 2 * factor)
+    widest = factor - 1 if factor % 2 else 2 * factor - 1
+    half = Fraction(widest, factor if factor % 2 else 2 * factor)
+    return Reach(Fraction(1, factor), centre - half, centre + half)
 
 
 def margins(given: Any, axes: int) -> tuple[tuple[int, int], ...]:

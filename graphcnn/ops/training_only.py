@@ -20,6 +20,7 @@ class TrainingOnly(FollowOp):
 
     is_view: ClassVar[bool] = True
     training_only: ClassVar[bool] = True
+    any_dtype: ClassVar[bool] = True
     reordering: ClassVar[Literal["absorbs", "passes", "refuses"]] = "passes"
 
     def infer(self, *inputs: TensorType) -> TensorType:

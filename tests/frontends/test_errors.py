@@ -119,7 +119,7 @@ SIZES = {
     "units 0": Case(f"{IMAGE}layers: [Dense: {{units: 0}}]", "2:18", "units: expected an integer >= 1"),
     "units negative": Case(f"{IMAGE}layers: [Dense: {{units: -1}}]", "2:18", "found -1"),
     "units 10^12": Case(f"{IMAGE}layers: [Dense: {{units: 1000000000000}}]", "2:18", "<= 2147483647"),
-    "units 10^4000": Case(f"{IMAGE}layers: [Dense: {{units: {'9' * 4000}}}]", "2:18", "<= 2147483647"),
+    "units 10^4000": Case(f"{IMAGE}layers: [Dense: {{units: {'9' * 4000}}}]", "2:25", "at most 64 bits"),
     "kernel 0": Case(f"{IMAGE}layers: [Conv2D: {{filters: 1, kernel_size: [3, 0]}}]", "2:48", "[1]: exp"),
     "strides 0": Case(
         f"{IMAGE}layers: [MaxPooling2D: {{strides: 0}}]", "2:25", "strides: expected an integer >= 1"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -191,7 +192,7 @@ def normalizations(draw: Draw) -> Drawn:
     sizes = draw(shapes())
     epsilon = draw(st.sampled_from([1e-3, 1e-5, 0.1]))
     # Keras computes x / s - m / s, in which the rounding of x counts 1 / sqrt(epsilon) times
-    # where a vector hardly varies.
+    # where a vector hardly varies, and all of it where it has one element.
     steady = draw(st.sampled_from([0.1, 0.02]))
     parts = {"center": draw(st.booleans()), "scale": draw(st.booleans()), "epsilon": epsilon}
     axes = tuple(range(-draw(st.integers(1, len(sizes))), 0))
@@ -199,11 +200,12 @@ def normalizations(draw: Draw) -> Drawn:
     numbers = draw(each | vectors(sizes[-1], each))
     choices = [
         ops.BatchNormalization(**parts),
-        ops.LayerNormalization(axis=axes, **(parts | {"epsilon": steady})),
         ops.Rescaling(scale=numbers, offset=draw(each | vectors(sizes[-1], each))),
         ops.Normalization(axis=draw(st.sampled_from([-1, None])), invert=draw(st.booleans())),
         ops.Normalization(mean=numbers, variance=numbers, invert=draw(st.booleans())),
     ]
+    if math.prod(sizes[axes[0] :]) > 1:
+        choices.append(ops.LayerNormalization(axis=axes, **(parts | {"epsilon": steady})))
     if len(sizes) == 3:
         options = {"bias": draw(each), "alpha": draw(each), "beta": draw(each)}
         radius = draw(st.integers(1, 4))
