@@ -143,7 +143,13 @@ class Graph:
         return {name: self._specs[name] for node in self for name in node.weights.values()}
 
     def weight(self, name: str) -> WeightSpec:
-        """What the graph asks of one weight."""
+        """What the graph asks of one weight.
+
+        Raises:
+            GraphError: There is none of this name.
+        """
+        if name not in self._specs:
+            raise GraphError(f"there is no weight named {name!r}")
         return self._specs[name]
 
     def input(

@@ -142,7 +142,9 @@ def _options(cls: type[Options]) -> JSON:
     schema: JSON = {
         "type": "object",
         "description": (cls.__doc__ or "").split("\n\n")[0].strip(),
-        "properties": {name: _field(hint) for name, hint in types.items()},
+        "properties": {
+            field.name: _field(types[field.name], field.default) for field in option_fields(cls)
+        },
         "additionalProperties": False,
     }
     return {**schema, "required": required} if required else schema
@@ -155,9 +157,10 @@ def _missing(field: Any) -> Any:
     return MISSING if field.default_factory is MISSING else object()
 
 
-def _field(hint: Any) -> JSON:
-    schema = msgspec.json.schema(hint, schema_hook=_custom)
-    return {"anyOf": [schema, _PARAMETER]}
+def _field(hint: Any, default: Any) -> JSON:
+    """What a field may hold, or a parameter; and what it holds when it is left out."""
+    schema: JSON = {"anyOf": [msgspec.json.schema(hint, schema_hook=_custom), _PARAMETER]}
+    return {**schema, "default": default} if isinstance(default, int | float | str) else schema
 
 
 def _custom(cls: type[Any]) -> JSON:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -373,3 +376,19 @@ def test_what_lowering_refuses_has_a_place(tmp_path: Path) -> None:
         graphcnn.compile(graphcnn.load(model), tmp_path / "open.onnx")
     assert str(caught.value).startswith(f"{model}:3:5: conv2d (Conv2D): ")
     assert not (tmp_path / "open.onnx").exists()
+
+
+def test_a_compile_that_is_terminated_leaves_nothing(tmp_path: Path) -> None:
+    model = tmp_path / "large.yaml"
+    model.write_text(
+        "inputs: {x: [4096]}\nlayers: [{repeat: 8, layers: [Dense: {units: 4096, name: fc}]}]\n"
+    )
+    command = [sys.executable, "-m", "graphcnn", "compile", str(model)]
+    child = subprocess.Popen(command, stderr=subprocess.PIPE)
+    while not any(path.suffix == ".partial" for path in tmp_path.iterdir()):
+        assert child.poll() is None, child.stderr
+        time.sleep(0.001)
+    child.terminate()
+    child.communicate()
+    assert child.returncode == 143
+    assert list(tmp_path.iterdir()) == [model]
