@@ -127,7 +127,7 @@ def compile(
         CheckFailed: The graph's own budget does not hold, or the file does not run as inferred.
         GraphCNNError: Of the kind that says what is wrong; no file is left then.
     """
-    from .export import check_structure, data_path, is_split, lower, write_model
+    from .export import check_structure, data_path, lower, plan_file, write_model
     from .export.builder import DEFAULT_OPSET
     from .export.writer import ExternalData
 
@@ -146,11 +146,12 @@ def compile(
     metadata = _metadata(network, store)
     lowered = lower(network, store, DEFAULT_OPSET if opset is None else opset, metadata)
     check_structure(lowered)
-    if is_split(lowered, external_data):
+    plan = plan_file(lowered, path, external_data)
+    if plan.split:
         check_target(data_path(path), force)
     with replacing(path) as partial:
         _check_space(lowered, path)
-        write_model(lowered, partial, external_data, _Counter(lowered.weight_bytes, progress))
+        write_model(plan, partial, _Counter(lowered.weight_bytes, progress))
         verified = _verify(network, lowered, partial) if verify else CHECKED
         size = sum(file.stat().st_size for file in partial.parent.iterdir())
     return CompileReport(
@@ -220,7 +221,6 @@ def _metadata(graph: Graph, store: WeightStore) -> dict[str, str]:
 
 
 def _axes(graph: Graph, name: str) -> str:
-    """The axes of a value in memory, such as ``NCHW``."""
     return axis_letters(graph.type(name).rank, graph.node(name).layout)
 
 

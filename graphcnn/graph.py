@@ -21,7 +21,9 @@ from .errors import (
     SourceLocation,
     did_you_mean,
 )
+from .naming import snake_case, unused_name
 from .ops import Input, Op, WeightSpec
+from .ops.op import check_arity, check_dtypes
 from .types import LAST, Dim, DType, Layout, TensorType, is_symbolic
 
 _LONGEST_EXPRESSION = 400
@@ -213,13 +215,7 @@ class Graph:
 
     def unused(self, stem: str) -> str:
         """The stem itself, or with the first number that makes it a new name."""
-        if stem not in self:
-            return stem
-        count = self._stems.get(stem, 1)
-        while f"{stem}_{count}" in self:
-            count += 1
-        self._stems[stem] = count
-        return f"{stem}_{count}"
+        return unused_name(stem, self, self._stems)
 
     def replace(self, name: str, **changes: Any) -> None:
         """Change a node's op, inputs, weights, layout or passes; its type must stay the same.
@@ -424,23 +420,6 @@ class Graph:
         return print_graph(self)
 
 
-def check_arity(op: Op, count: int) -> None:
-    """Refuse a number of inputs that the operator does not take.
-
-    Raises:
-        GraphError: With what it takes.
-    """
-    fewest, most = op.arity
-    if fewest <= count and (most is None or count <= most):
-        return
-    if most is None:
-        expected = f"{fewest} inputs or more"
-    else:
-        expected = f"{fewest} input{'s' * (fewest != 1)}" if fewest == most else f"{fewest}-{most}"
-    hint = "inputs: [a, b] names them" if fewest > 1 else None
-    raise GraphError(f"takes {expected}, found {count}", hint=hint)
-
-
 def _check_expressions(value: TensorType) -> None:
     """Refuse open sizes that have grown without bound: working with them takes ever longer."""
     for size in value.sizes:
@@ -449,24 +428,3 @@ def _check_expressions(value: TensorType) -> None:
                 f"a size has become an expression of more than {_LONGEST_EXPRESSION:,} characters",
                 hint="give the sizes of the inputs as numbers",
             )
-
-
-def check_dtypes(op: Op, types: tuple[TensorType, ...]) -> None:
-    """Refuse inputs of different element types, or of one that the operator cannot compute with.
-
-    Raises:
-        ShapeError: With what was found.
-    """
-    found = sorted({str(value.dtype) for value in types})
-    if len(found) > 1:
-        raise ShapeError(f"its inputs have different element types: {', '.join(found)}")
-    if types and not types[0].dtype.is_float and not op.any_dtype:
-        raise ShapeError(f"computes with floating-point numbers, found {found[0]}")
-
-
-def snake_case(title: str) -> str:
-    """``MaxPooling2D`` as Keras names such a layer: ``max_pooling2d``."""
-    import re
-
-    words = re.sub(r"(?<=.)(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])", "_", title)
-    return words.lower()

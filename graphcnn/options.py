@@ -63,6 +63,11 @@ def option_fields(cls: type[Options]) -> tuple[Field[Any], ...]:
     return fields(cls)  # type: ignore[arg-type]
 
 
+def required_fields(cls: type[Options]) -> list[str]:
+    """The fields that have no default."""
+    return [f.name for f in option_fields(cls) if f.default is f.default_factory is MISSING]
+
+
 def build(cls: type[T], values: Mapping[str, Any]) -> T:
     """Make an options object from a mapping that a user wrote.
 
@@ -75,9 +80,10 @@ def build(cls: type[T], values: Mapping[str, Any]) -> T:
         for key in values
         if key not in known
     ]
-    required = [f.name for f in known.values() if f.default is f.default_factory is MISSING]
     meant = {error.hint for error in errors}
-    missing = [n for n in required if n not in values and f"did you mean {n}?" not in meant]
+    missing = [
+        n for n in required_fields(cls) if n not in values and f"did you mean {n}?" not in meant
+    ]
     if missing:
         errors.append(OptionError(f"missing {', '.join(missing)}"))
     if not errors:

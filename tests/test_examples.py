@@ -112,7 +112,7 @@ def test_convolution_by_hand_prints_the_numbers(tmp_path: Path) -> None:
         assert expected in rows
 
 
-def test_largest_example_streams_below_its_size(tmp_path: Path) -> None:
+def test_vgg16_fits_into_one_file() -> None:
     graph = load("vgg16")
     sizes = {name: spec.bytes for name, spec in graph.weights.items()}
     assert max(sizes.values()) == 25088 * 4096 * 4

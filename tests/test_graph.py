@@ -13,7 +13,7 @@ import pytest
 
 from graphcnn import Graph
 from graphcnn.errors import GraphCNNError, GraphError, ShapeError, SourceLocation
-from graphcnn.graph import snake_case
+from graphcnn.naming import snake_case
 from graphcnn.ops import (
     ELU,
     Add,

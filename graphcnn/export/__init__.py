@@ -2,7 +2,7 @@
 
 from .builder import Initializer, Lowered, lower
 from .check import check_structure, stand_in
-from .writer import SizeLimit, data_path, is_split, write_model
+from .writer import SizeLimit, data_path, plan_file, write_model
 
 __all__ = [
     "Initializer",
@@ -10,8 +10,8 @@ __all__ = [
     "SizeLimit",
     "check_structure",
     "data_path",
-    "is_split",
     "lower",
+    "plan_file",
     "stand_in",
     "write_model",
 ]

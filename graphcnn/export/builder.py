@@ -18,6 +18,7 @@ from onnx import helper
 
 from graphcnn.errors import ExportError, GraphCNNError, WeightError
 from graphcnn.graph import Graph, Node
+from graphcnn.naming import unused_name
 from graphcnn.ops import Input
 from graphcnn.ops.arrange import ChannelsFirstRows, ChannelsLeading, Then
 from graphcnn.types import Dim, DType, Layout, TensorType, product
@@ -155,10 +156,7 @@ class _Builder:
 
     def unused(self, stem: str) -> str:
         """A new name for a value or an initializer."""
-        name = stem
-        while name in self.taken:
-            self.counts[stem] = self.counts.get(stem, 1) + 1
-            name = f"{stem}_{self.counts[stem]}"
+        name = unused_name(stem, self.taken, self.counts, first=2)
         self.taken.add(name)
         return name
 

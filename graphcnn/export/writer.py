@@ -12,6 +12,7 @@ Past protobuf's 2 GiB the raw data goes into a file beside the model, as ONNX's 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
@@ -42,47 +43,79 @@ Progress = Callable[[int], None]
 """Called with the number of bytes of weights that were just written."""
 
 
-def write_model(
-    lowered: Lowered, path: Path, external: ExternalData, progress: Progress = lambda _: None
-) -> None:
-    """Write a model to a path, and its external data beside it as ``NAME.data``.
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One initializer as a field of the graph.
+
+    Attributes:
+        item: The initializer.
+        header: Its tensor without the raw data, or with the place of that in the other file.
+        external: Whether its raw data is in the other file.
+    """
+
+    item: Initializer
+    header: bytes
+    external: bool
+
+    @property
+    def raw(self) -> bytes:
+        """What stands before the raw data."""
+        if self.external:
+            return b""
+        return _tag(onnx.TensorProto, "raw_data") + _varint(self.item.bytes)
+
+    @property
+    def front(self) -> bytes:
+        """All that stands before the raw data."""
+        body = len(self.header) + len(self.raw) + (0 if self.external else self.item.bytes)
+        return _tag(onnx.GraphProto, "initializer") + _varint(body) + self.header + self.raw
+
+    @property
+    def size(self) -> int:
+        """The bytes of the whole field."""
+        return len(self.front) + (0 if self.external else self.item.bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class FilePlan:
+    """What goes where, known before any weight is read.
+
+    Attributes:
+        lowered: The model.
+        entries: Its initializers, in order.
+    """
+
+    lowered: Lowered
+    entries: tuple[Entry, ...]
+
+    @property
+    def split(self) -> bool:
+        """Whether there is a file for weights beside the model."""
+        return any(entry.external for entry in self.entries)
+
+
+def plan_file(lowered: Lowered, path: Path, external: ExternalData) -> FilePlan:
+    """Decide where the weights go.
 
     Args:
         lowered: The model.
-        path: The file to write.
+        path: The file to write; external data is named after it.
         external: Whether the weights go into a file of their own; auto is past 2 GiB only.
-        progress: Told of every block.
 
     Raises:
         ExportError: It is larger than 2 GiB, and external data is forbidden.
-        WeightError: A weight is not what it was declared to be, or not finite.
-        OSError: The file cannot be written.
     """
-    if is_split(lowered, external):
-        _write_split(lowered, path, progress)
-        return
-    with path.open("wb") as out:
-        _write_head(
-            lowered, out, sum(_field_size(_header(i), i.bytes) for i in lowered.initializers)
-        )
-        for item in lowered.initializers:
-            _write_inline(item, out, progress)
-
-
-def is_split(lowered: Lowered, external: ExternalData) -> bool:
-    """Whether weights go into a file of their own.
-
-    Raises:
-        ExportError: They must, and external data is forbidden.
-    """
-    whole = _message_size(lowered)
+    entries = tuple(Entry(i, _serialized(_tensor(i)), False) for i in lowered.initializers)
+    whole = int(lowered.model.ByteSize()) + 2 * len(_varint(SizeLimit))
+    whole += sum(entry.size for entry in entries)
     if external == "never" and whole > SizeLimit:
         raise ExportError(
             f"the model has {whole:,} bytes, more than protobuf's {SizeLimit:,}",
             hint="--external-data auto",
         )
-    large = any(item.bytes > _INLINE_BYTES for item in lowered.initializers)
-    return whole > SizeLimit or (external == "always" and large)
+    if external == "always" or whole > SizeLimit:
+        entries = tuple(_apart(entries, data_path(path).name))
+    return FilePlan(lowered, entries)
 
 
 def data_path(path: Path) -> Path:
@@ -90,53 +123,55 @@ def data_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.data")
 
 
-def _write_split(lowered: Lowered, path: Path, progress: Progress) -> None:
-    """Write the model with the place of each weight, and the weights into a second file."""
-    data = data_path(path)
-    headers: list[tuple[Initializer, bytes]] = []
+def _apart(entries: tuple[Entry, ...], location: str) -> Iterator[Entry]:
+    """The entries with all but the small ones in another file."""
     end = 0
-    for item in lowered.initializers:
-        if item.bytes <= _INLINE_BYTES:
-            headers.append((item, _header(item)))
+    for entry in entries:
+        if entry.item.bytes <= _INLINE_BYTES:
+            yield entry
             continue
         start = -(-end // _ALIGNMENT) * _ALIGNMENT
-        end = start + item.bytes
-        headers.append((item, _external_header(item, data.name, start)))
+        end = start + entry.item.bytes
+        yield Entry(entry.item, _external_header(entry.item, location, start), True)
+
+
+def write_model(plan: FilePlan, path: Path, progress: Progress = lambda _: None) -> None:
+    """Write a model to a path, and its external data beside it as ``NAME.data``.
+
+    Args:
+        plan: What goes where.
+        path: The file to write, of the name that was planned.
+        progress: Told of every block.
+
+    Raises:
+        WeightError: A weight is not what it was declared to be, or not finite.
+        OSError: The file cannot be written.
+    """
     with path.open("wb") as out:
-        _write_head(
-            lowered,
-            out,
-            sum(_field_size(h, i.bytes if i.bytes <= _INLINE_BYTES else None) for i, h in headers),
-        )
-        for item, header in headers:
-            if item.bytes <= _INLINE_BYTES:
-                _write_inline(item, out, progress)
-            else:
-                out.write(_tag(onnx.GraphProto, "initializer") + _varint(len(header)) + header)
-    with data.open("wb") as out:
-        for item in lowered.initializers:
-            if item.bytes > _INLINE_BYTES:
+        _write_head(plan, out)
+        for entry in plan.entries:
+            out.write(entry.front)
+            if not entry.external:
+                _write_elements(entry.item, out, progress)
+    if not plan.split:
+        return
+    with data_path(path).open("wb") as out:
+        for entry in plan.entries:
+            if entry.external:
                 out.write(b"\0" * (-out.tell() % _ALIGNMENT))
-                _write_elements(item, out, progress)
+                _write_elements(entry.item, out, progress)
 
 
-def _write_head(lowered: Lowered, out: BinaryIO, initializer_bytes: int) -> None:
+def _write_head(plan: FilePlan, out: BinaryIO) -> None:
     """Write everything up to the first initializer."""
     rest = onnx.ModelProto()
-    rest.CopyFrom(lowered.model)
+    rest.CopyFrom(plan.lowered.model)
     rest.ClearField("graph")
-    body = _serialized(lowered.model.graph)
+    body = _serialized(plan.lowered.model.graph)
+    length = len(body) + sum(entry.size for entry in plan.entries)
     out.write(_serialized(rest))
-    out.write(_tag(onnx.ModelProto, "graph") + _varint(len(body) + initializer_bytes))
+    out.write(_tag(onnx.ModelProto, "graph") + _varint(length))
     out.write(body)
-
-
-def _write_inline(item: Initializer, out: BinaryIO, progress: Progress) -> None:
-    header = _header(item)
-    raw = _tag(onnx.TensorProto, "raw_data") + _varint(item.bytes)
-    size = _varint(len(header) + len(raw) + item.bytes)
-    out.write(_tag(onnx.GraphProto, "initializer") + size + header + raw)
-    _write_elements(item, out, progress)
 
 
 def _write_elements(item: Initializer, out: BinaryIO, progress: Progress) -> None:
@@ -188,11 +223,6 @@ def _check_finite(name: str, block: Array) -> None:
         raise WeightError(f"weight {name} holds {found}", hint="train again, or mend the file")
 
 
-def _header(item: Initializer) -> bytes:
-    """The tensor without its data."""
-    return _serialized(_tensor(item))
-
-
 def _external_header(item: Initializer, location: str, offset: int) -> bytes:
     tensor = _tensor(item)
     tensor.data_location = onnx.TensorProto.EXTERNAL
@@ -208,21 +238,6 @@ def _serialized(message: Any) -> bytes:
 
 def _tensor(item: Initializer) -> onnx.TensorProto:
     return onnx.TensorProto(name=item.name, dims=item.dims, data_type=item.dtype.onnx)
-
-
-def _message_size(lowered: Lowered) -> int:
-    """The bytes of the whole model in one message."""
-    fields = sum(_field_size(_header(item), item.bytes) for item in lowered.initializers)
-    return int(lowered.model.ByteSize()) + fields + 2 * len(_varint(SizeLimit))
-
-
-def _field_size(header: bytes, raw_bytes: int | None) -> int:
-    """The bytes of one initializer as a field of the graph; None has no raw data."""
-    tag = len(_tag(onnx.GraphProto, "initializer"))
-    size = len(header)
-    if raw_bytes is not None:
-        size += len(_tag(onnx.TensorProto, "raw_data")) + len(_varint(raw_bytes)) + raw_bytes
-    return tag + len(_varint(size)) + size
 
 
 @cache

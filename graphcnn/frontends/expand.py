@@ -17,7 +17,7 @@ from graphcnn.errors import (
     SourceLocation,
     did_you_mean,
 )
-from graphcnn.graph import snake_case
+from graphcnn.naming import snake_case
 from graphcnn.ops import OPS, Op
 from graphcnn.options import build, shorten
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from graphcnn.errors import ModelFileError, SourceLocation, did_you_mean
+from graphcnn.naming import unused_name
 from graphcnn.options import shorten
 
 from .blocks import Fail
@@ -107,11 +108,7 @@ class Names:
 
     def unused(self, stem: str) -> str:
         """The stem itself, or with the first number that makes it a new name."""
-        name = stem
-        while name in self._taken:
-            self._counts[stem] = self._counts.get(stem, 0) + 1
-            name = f"{stem}_{self._counts[stem]}"
-        return name
+        return unused_name(stem, self._taken, self._counts)
 
     def meaning(self, scope: Scope, name: str) -> Source | None:
         """What a name means to the layers of a scope; ``a/b`` is the layer b of their block a."""

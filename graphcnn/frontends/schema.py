@@ -14,7 +14,7 @@ from graphcnn.budget import Budget, Quantity
 from graphcnn.initializers import INITIALIZERS, Constant, Initializer
 from graphcnn.ops import OPS, ActivationFunction
 from graphcnn.ops.activations import FUNCTIONS
-from graphcnn.options import Options, field_types, option_fields
+from graphcnn.options import Options, field_types, option_fields, required_fields
 
 from .expand import MAX_REPEAT
 from .yaml import KEYS
@@ -138,7 +138,7 @@ def _operator(cls: type[Options]) -> JSON:
 
 def _options(cls: type[Options]) -> JSON:
     types = field_types(cls)  # type: ignore[arg-type]  # classes are hashable
-    required = [field.name for field in option_fields(cls) if field.default is _missing(field)]
+    required = required_fields(cls)
     schema: JSON = {
         "type": "object",
         "description": (cls.__doc__ or "").split("\n\n")[0].strip(),
@@ -148,13 +148,6 @@ def _options(cls: type[Options]) -> JSON:
         "additionalProperties": False,
     }
     return {**schema, "required": required} if required else schema
-
-
-def _missing(field: Any) -> Any:
-    """What the default of a field without one is."""
-    from dataclasses import MISSING
-
-    return MISSING if field.default_factory is MISSING else object()
 
 
 def _field(hint: Any, default: Any) -> JSON:

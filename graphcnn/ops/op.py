@@ -23,7 +23,7 @@ from typing import (
 
 from msgspec import Meta
 
-from graphcnn.errors import ErrorGroup, GraphCNNError, OptionError, ShapeError
+from graphcnn.errors import ErrorGroup, GraphCNNError, GraphError, OptionError, ShapeError
 from graphcnn.options import Options
 from graphcnn.types import FIRST, LAST, Dim, DType, Layout, TensorType, spatial_layout
 from graphcnn.weights import WeightSpec
@@ -276,6 +276,36 @@ def check_axes(op: Options, rank: int, *names: str) -> None:
             errors.append(OptionError(text, path=(name,)))
     if errors:
         raise ErrorGroup(errors)
+
+
+def check_arity(op: Op, count: int) -> None:
+    """Refuse a number of inputs that the operator does not take.
+
+    Raises:
+        GraphError: With what it takes.
+    """
+    fewest, most = op.arity
+    if fewest <= count and (most is None or count <= most):
+        return
+    if most is None:
+        expected = f"{fewest} inputs or more"
+    else:
+        expected = f"{fewest} input{'s' * (fewest != 1)}" if fewest == most else f"{fewest}-{most}"
+    hint = "inputs: [a, b] names them" if fewest > 1 else None
+    raise GraphError(f"takes {expected}, found {count}", hint=hint)
+
+
+def check_dtypes(op: Op, types: tuple[TensorType, ...]) -> None:
+    """Refuse inputs of different element types, or of one that the operator cannot compute with.
+
+    Raises:
+        ShapeError: With what was found.
+    """
+    found = sorted({str(value.dtype) for value in types})
+    if len(found) > 1:
+        raise ShapeError(f"its inputs have different element types: {', '.join(found)}")
+    if types and not types[0].dtype.is_float and not op.any_dtype:
+        raise ShapeError(f"computes with floating-point numbers, found {found[0]}")
 
 
 def check_rank(x: TensorType, spatial: int) -> None:

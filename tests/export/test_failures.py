@@ -298,7 +298,7 @@ def test_a_real_disk_that_is_full(graph: Graph, monkeypatch: pytest.MonkeyPatch)
     placed, _ = run_passes(graph, [AssignLayout()])
     lowered = lower(placed, WeightStore.random(placed.weights, 0))
     with pytest.raises(OSError, match="No space left on device"):
-        writer.write_model(lowered, Path("/dev/full"), "never")
+        writer.write_model(writer.plan_file(lowered, Path("/dev/full"), "never"), Path("/dev/full"))
 
 
 def test_a_disk_that_is_too_small(graph: Graph, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
