@@ -9,21 +9,23 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from .budget import Budget
-from .errors import ExportError, GraphError, did_you_mean
+from .errors import ErrorGroup, ExportError, GraphError, WeightError, did_you_mean
 from .files import check_target, replacing
 from .graph import Graph
+from .naming import class_names
 from .ops import Input
 from .passes import (
     AssignLayout,
     DropTrainingLayers,
     Pass,
     PassRecord,
+    apply_passes,
     enforce_budget,
-    run_passes,
     summarize,
 )
 from .types import Layout
@@ -108,7 +110,8 @@ def compile(
     Args:
         graph: The network; it stays as it is.
         path: The file to write.
-        weights: The weights, or a .safetensors or .npz file; drawn by the initializers if None.
+        weights: The weights, or a .safetensors, .npz, .weights.h5 or .keras file; drawn by the
+            initializers if None.
         seed: What they are drawn from.
         batch: A fixed number of samples in a batch; the graph's own, or any number, if None.
         input_layout: Whether inputs and outputs with spatial axes are channels first or last.
@@ -141,9 +144,11 @@ def compile(
     if graph.budget != Budget():
         enforce_budget(graph.budget, summarize(graph))
     network = _prepared(graph, batch, taps)
-    network, records = run_passes(network, pipeline(input_layout), print_after)
+    records = apply_passes(network, pipeline(input_layout), print_after)
+    if isinstance(weights, str | Path):
+        weights = WeightStore.read(weights, graph.weights_by_node)
     store = _weights(network, weights, seed)
-    metadata = _metadata(network, store)
+    metadata = _metadata(network, store, _classes(graph, store))
     lowered = lower(network, store, DEFAULT_OPSET if opset is None else opset, metadata)
     check_structure(lowered)
     plan = plan_file(lowered, path, external_data)
@@ -194,19 +199,45 @@ def _prepared(graph: Graph, batch: int | None, taps: Iterable[str]) -> Graph:
             raise GraphError(f"there is no layer named {tap!r}", hint=did_you_mean(tap, nodes))
         for name in wanted:
             graph.outputs.setdefault(name, name)
+    _check_reachable(graph)
     return graph
 
 
-def _weights(graph: Graph, weights: WeightStore | str | Path | None, seed: int) -> WeightStore:
+def _check_reachable(graph: Graph) -> None:
+    """Refuse nodes that lead to no output, as model files do: one was forgotten."""
+    hint = "name it in graph.outputs, or erase it"
+    dangling = graph.dangling()
+    if dangling:
+        raise ErrorGroup(
+            graph.explained(GraphError("leads to no output", hint=hint), node) for node in dangling
+        )
+
+
+def _weights(graph: Graph, weights: WeightStore | None, seed: int) -> WeightStore:
     """A store that holds what the graph asks for, and nothing else."""
     if weights is None:
         return WeightStore.random(graph.weights, seed)
-    store = weights if isinstance(weights, WeightStore) else WeightStore.read(weights)
-    store.check(graph.weights)
-    return store
+    weights.check(graph.weights)
+    return weights
 
 
-def _metadata(graph: Graph, store: WeightStore) -> dict[str, str]:
+def _classes(graph: Graph, store: WeightStore) -> tuple[str, ...]:
+    """The names of the classes, which the model or its weights or both have."""
+    ours, theirs = (class_names(c) if c else () for c in (graph.classes, store.classes))
+    if ours and theirs and ours != theirs:
+        pairs = zip_longest(ours, theirs, fillvalue="absent")
+        index, (one, other) = next((i, pair) for i, pair in enumerate(pairs) if len({*pair}) > 1)
+        raise WeightError(
+            f"class {index} is {one} in the model, and {other} in its weights",
+            hint="they were trained with other classes, or with these in another order",
+        )
+    classes = ours or theirs
+    if classes:
+        graph.check_classes(classes)
+    return classes
+
+
+def _metadata(graph: Graph, store: WeightStore, classes: tuple[str, ...]) -> dict[str, str]:
     inputs = {node.name: _axes(graph, node.name) for node in graph.inputs}
     outputs = {name: _axes(graph, source) for name, source in graph.outputs.items()}
     found = {
@@ -215,6 +246,8 @@ def _metadata(graph: Graph, store: WeightStore) -> dict[str, str]:
         "graphcnn.input_layouts": json.dumps(inputs),
         "graphcnn.output_layouts": json.dumps(outputs),
     }
+    if classes:
+        found["graphcnn.classes"] = json.dumps(classes)
     if graph.digest:
         found["graphcnn.model"] = f"sha256:{graph.digest}"
     return found

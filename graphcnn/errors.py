@@ -125,6 +125,14 @@ class RuntimeFailure(GraphCNNError):
     """An .onnx file, an input or a provider that onnxruntime cannot use."""
 
 
+class TrainingError(GraphCNNError):
+    """A training that cannot be started or gone on with."""
+
+
+class DataError(GraphCNNError):
+    """Training or test data that cannot be read, or does not fit the model."""
+
+
 class MissingExtra(GraphCNNError):
     """A command needs a package that is not installed."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import networkx
 
@@ -25,6 +25,9 @@ from .naming import snake_case, unused_name
 from .ops import Input, Op, WeightSpec
 from .ops.op import check_arity, check_dtypes
 from .types import LAST, Dim, DType, Layout, TensorType, is_symbolic
+
+if TYPE_CHECKING:
+    from .recipe import Recipe
 
 _LONGEST_EXPRESSION = 400
 
@@ -70,6 +73,8 @@ class Graph:
         outputs: The graph's results: the name the caller knows, and the node that holds it.
         digest: The SHA-256 of the model file, where there is one.
         budget: The limits that the model states for itself.
+        classes: The names of the classes that the outputs score, in order; or none.
+        recipe: How the model says it is trained, if it does.
     """
 
     def __init__(self, name: str = "model", batch: int | None = None) -> None:
@@ -78,6 +83,8 @@ class Graph:
         self.outputs: dict[str, str] = {}
         self.digest: str | None = None
         self.budget = Budget()
+        self.classes: tuple[str, ...] = ()
+        self.recipe: Recipe | None = None
         self._nx: networkx.MultiDiGraph[str] = networkx.MultiDiGraph()
         self._specs: dict[str, WeightSpec] = {}
         self._owners: dict[str, int] = {}
@@ -143,6 +150,11 @@ class Graph:
     def weights(self) -> dict[str, WeightSpec]:
         """What the graph asks of each weight, by name, in the order of the nodes."""
         return {name: self._specs[name] for node in self for name in node.weights.values()}
+
+    @property
+    def weights_by_node(self) -> dict[str, tuple[str, ...]]:
+        """The names of the weights of each node that has any, in Keras's order."""
+        return {node.name: tuple(node.weights.values()) for node in self if node.weights}
 
     def weight(self, name: str) -> WeightSpec:
         """What the graph asks of one weight.
@@ -278,6 +290,7 @@ class Graph:
         """A graph of the same nodes that changes on its own."""
         twin = Graph(self.name, self.batch)
         twin.outputs, twin.digest, twin.budget = dict(self.outputs), self.digest, self.budget
+        twin.recipe, twin.classes = self.recipe, self.classes
         twin._nx, twin._specs = self._nx.copy(), dict(self._specs)
         twin._owners, twin._counter = dict(self._owners), self._counter
         twin._order = self._order
@@ -300,6 +313,36 @@ class Graph:
             if found != recorded:
                 error = GraphError(f"recorded as {recorded}, inferred as {found}")
                 raise self.explained(error, node)
+
+    def dangling(self) -> list[Node]:
+        """The nodes that lead to no output, the last first."""
+        used = set(self.outputs.values())
+        found = []
+        for node in reversed(list(self)):
+            if node.name in used:
+                used.update(node.inputs)
+            else:
+                found.append(node)
+        return found
+
+    def check_classes(self, classes: Sequence[str]) -> None:
+        """Refuse class names of another number than the outputs have scores.
+
+        A single output has scores along its last axis; of several, those have that are one vector
+        a sample. One score is enough for two classes.
+
+        Raises:
+            GraphError: With the output and its size.
+        """
+        types = {name: self.type(source) for name, source in self.outputs.items()}
+        scores = types if len(types) == 1 else {n: t for n, t in types.items() if t.rank == 2}
+        for name, type_ in scores.items():
+            size = type_.sizes[-1]
+            if size != len(classes) and (size, len(classes)) != (1, 2):
+                count = len(classes)
+                raise GraphError(
+                    f"{count} is the number of class names, and {size} the last size of {name}"
+                )
 
     def _data(self, name: str) -> dict[str, Any]:
         """What networkx keeps of a node."""

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta
 
-from .errors import OptionError, did_you_mean
-from .options import Options, build, shorten
+from .errors import OptionError
+from .options import Options, choose, shorten
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,20 +49,8 @@ class Initializer(Options):
     @classmethod
     def decode(cls, value: Any) -> Initializer:
         """Read ``he_normal`` or ``{constant: 0.1}`` or ``{random_normal: {stddev: 0.1}}``."""
-        if isinstance(value, str):
-            return build(_find(value), {})
-        if not isinstance(value, Mapping) or len(value) != 1:
-            raise OptionError(
-                f"expected a name or a mapping of one name, found {shorten(value)}",
-                hint="for example: he_normal, or {random_normal: {stddev: 0.1}}",
-            )
-        ((name, options),) = value.items()
-        kind = _find(name)
-        if kind is Constant and not isinstance(options, Mapping):
-            options = {"value": options}
-        if not isinstance(options, Mapping):
-            raise OptionError(f"{name}: expected a mapping, found {shorten(options)}")
-        return build(kind, options)
+        example = "he_normal, or {random_normal: {stddev: 0.1}}"
+        return choose(value, INITIALIZERS, "initializer", example)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +83,7 @@ class Constant(Initializer):
     one filter.
     """
 
+    short: ClassVar[str | None] = "value"
     value: Numbers = 0.0
 
     def check(self) -> None:
@@ -302,14 +290,6 @@ INITIALIZERS: dict[str, type[Initializer]] = {
     "identity": Identity,
 }
 """Every initializer by its name in the model file."""
-
-
-def _find(name: Any) -> type[Initializer]:
-    if name not in INITIALIZERS:
-        raise OptionError(
-            f"unknown initializer {shorten(name)}", hint=did_you_mean(str(name), INITIALIZERS)
-        )
-    return INITIALIZERS[name]
 
 
 def _affine(values: Array, scale: float, shift: float) -> Array:

@@ -8,10 +8,10 @@ checking; this module turns its findings into `OptionError`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import MISSING, Field, fields
 from functools import cache
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -34,7 +34,12 @@ class Options:
     """A frozen dataclass that checks its fields against their type hints when it is made.
 
     A field whose type is a class with a `decode` class method accepts whatever that decodes.
+
+    Attributes:
+        short: The field that a bare value stands for, if any does, as in ``{constant: 0.1}``.
     """
+
+    short: ClassVar[str | None] = None
 
     def __post_init__(self) -> None:
         errors: list[GraphCNNError] = []
@@ -95,6 +100,51 @@ def build(cls: type[T], values: Mapping[str, Any]) -> T:
         except GraphCNNError as error:
             errors.append(error)
     raise ErrorGroup(errors)
+
+
+def choose(value: Any, known: Mapping[str, type[T]], noun: str, example: str) -> T:
+    """Make the options object that a user chose: ``name`` or ``{name: {option: value}}``.
+
+    A class with a `short` field also takes ``{name: value}``.
+
+    Args:
+        value: What the user wrote.
+        known: The classes by name.
+        noun: What they are, such as ``initializer``.
+        example: A right spelling of each form, for the hint.
+
+    Raises:
+        OptionError: It is not of that form, or the name is unknown.
+        ErrorGroup: The options are not those of the class.
+    """
+    name, options = name_and_options(value, known, noun, example)
+    short = known[name].short
+    if short and not isinstance(options, Mapping):
+        options = {short: options}
+    if not isinstance(options, Mapping):
+        raise OptionError(f"{name}: expected a mapping, found {shorten(options)}")
+    return build(known[name], options)
+
+
+def name_and_options(
+    value: Any, known: Collection[str], noun: str, example: str
+) -> tuple[str, Any]:
+    """Take apart ``name`` or ``{name: options}``.
+
+    Raises:
+        OptionError: It is neither, or the name is unknown.
+    """
+    name, options = value, dict[str, Any]()
+    if isinstance(value, Mapping) and len(value) == 1:
+        ((name, options),) = value.items()
+    if not isinstance(name, str):
+        raise OptionError(
+            f"expected a name or a mapping of one name, found {shorten(value)}",
+            hint=f"for example: {example}",
+        )
+    if name not in known:
+        raise OptionError(f"unknown {noun} {shorten(name)}", hint=did_you_mean(name, known))
+    return name, options
 
 
 def _convert(value: Any, hint: Any, name: str) -> Any:

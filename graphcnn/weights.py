@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +23,14 @@ from .errors import (
     did_you_mean,
 )
 from .initializers import Initializer
+from .keras_file import (
+    ARCHIVE_ENDING,
+    SAVE_AGAIN,
+    WEIGHTS_ENDING,
+    StoredArray,
+    read_keras_file,
+)
+from .naming import class_names, keras_name
 from .types import MAX_ELEMENTS, DType, product
 
 if TYPE_CHECKING:
@@ -99,11 +107,19 @@ class WeightStore(Mapping[str, Weight]):
     Args:
         weights: The weights.
         origin: Where they come from, such as ``random, seed 0`` or ``sha256:...``.
+        classes: The names of the classes that the network was trained to tell apart, if any.
+
+    Attributes:
+        origin: Where they come from.
+        classes: The names of the classes, or none.
     """
 
-    def __init__(self, weights: Mapping[str, Weight], origin: str) -> None:
+    def __init__(
+        self, weights: Mapping[str, Weight], origin: str, classes: Sequence[str] = ()
+    ) -> None:
         self._weights = dict(weights)
         self.origin = origin
+        self.classes = tuple(classes)
 
     def __getitem__(self, name: str) -> Weight:
         return self._weights[name]
@@ -127,33 +143,45 @@ class WeightStore(Mapping[str, Weight]):
         )
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, Array], origin: str = "arrays") -> WeightStore:
+    def from_arrays(
+        cls, arrays: Mapping[str, Array], origin: str = "arrays", classes: Sequence[str] = ()
+    ) -> WeightStore:
         """Weights that are in memory."""
-        return cls({name: _held(array) for name, array in arrays.items()}, origin)
+        return cls({name: _held(array) for name, array in arrays.items()}, origin, classes)
 
     @classmethod
-    def read(cls, path: str | Path) -> WeightStore:
-        """Read a .safetensors or an .npz file, by its ending. Nothing in it is executed.
+    def read(
+        cls, path: str | Path, layers: Mapping[str, Sequence[str]] | None = None
+    ) -> WeightStore:
+        """Read a weights file, by its ending. Nothing in it is executed.
+
+        Args:
+            path: A .safetensors, .npz, .weights.h5 or .keras file.
+            layers: The weights of each node in order, `Graph.weights_by_node`: Keras's files have
+                names for layers, not for weights.
 
         Raises:
+            MissingExtra: It is Keras's, and h5py is not installed.
             WeightError: The file is missing, damaged, or of another kind.
+            ErrorGroup: Every layer of a file of Keras's that is missing, extra, or has another
+                number of weights.
         """
         path = Path(path)
-        readers = {".safetensors": _read_safetensors, ".npz": _read_npz}
-        if path.suffix not in readers:
+        ending = next((e for e in _ENDINGS if path.name.endswith(e)), None)
+        if ending is None:
             raise WeightError(
                 f"{path}: unknown kind of weights file {path.suffix or '(no ending)'!r}",
-                hint=f"one of: {', '.join(readers)}",
+                hint=SAVE_AGAIN if path.suffix in _KERAS_2 else f"one of: {', '.join(_ENDINGS)}",
             )
         if not path.is_file():
             raise WeightError(f"{path}: no such file")
         try:
-            weights = readers[path.suffix](path)
-            return cls(weights, f"sha256:{file_digest(path)}")
+            weights, classes = _read(path, ending, layers)
+            return cls(weights, f"sha256:{file_digest(path)}", classes)
         except GraphCNNError:
             raise
         except Exception as error:
-            raise WeightError(f"{path}: not a readable {path.suffix} file: {error}") from error
+            raise WeightError(f"{path}: not a readable {ending} file: {error}") from error
 
     def check(self, specs: Mapping[str, WeightSpec]) -> None:
         """Compare with what a graph asks for.
@@ -193,9 +221,15 @@ class WeightStore(Mapping[str, Weight]):
 
         from .files import replacing
 
+        metadata = {_CLASSES: json.dumps(self.classes)} if self.classes else None
         with replacing(Path(path)) as partial:
-            save_file({name: weight.load() for name, weight in self.items()}, partial)
+            save_file({name: weight.load() for name, weight in self.items()}, partial, metadata)
 
+
+_ENDINGS = (".safetensors", ".npz", WEIGHTS_ENDING, ARCHIVE_ENDING)
+_KERAS_2 = (".h5", ".hdf5")
+_CLASSES = "classes"
+"""The key of a .safetensors file's metadata that holds the class names, as a JSON list."""
 
 _MOST_HINTS = 10
 """Names that are looked up among the model's, of those that are not in it."""
@@ -222,7 +256,23 @@ def _held(array: Array) -> Weight:
     return Weight(array.shape, array.dtype.name, lambda: array)
 
 
-def _read_safetensors(path: Path) -> dict[str, Weight]:
+def _read(
+    path: Path, ending: str, layers: Mapping[str, Sequence[str]] | None
+) -> tuple[dict[str, Weight], tuple[str, ...]]:
+    """The weights in a file, and the names of their classes."""
+    if ending == ".safetensors":
+        return _read_safetensors(path)
+    if ending == ".npz":
+        return _read_npz(path), ()
+    if layers is None:
+        raise WeightError(
+            f"{path}: a file of Keras's names layers, not weights",
+            hint="WeightStore.read(path, graph.weights_by_node)",
+        )
+    return _read_keras(path, layers), ()
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Weight], tuple[str, ...]]:
     """What is in a file; each array is read on its own, so that no more than one is in memory."""
     from safetensors import safe_open
 
@@ -231,8 +281,20 @@ def _read_safetensors(path: Path) -> dict[str, Weight]:
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         header = json.loads(file.read(length))
-    header.pop("__metadata__", None)
-    return {name: _stored(path, name, entry, 8 + length) for name, entry in header.items()}
+    metadata = header.pop("__metadata__", {})
+    weights = {name: _stored(path, name, entry, 8 + length) for name, entry in header.items()}
+    return weights, _stored_classes(path, metadata.get(_CLASSES))
+
+
+def _stored_classes(path: Path, text: str | None) -> tuple[str, ...]:
+    if text is None:
+        return ()
+    try:
+        return class_names(json.loads(text))
+    except (ValueError, RecursionError) as error:
+        raise WeightError(f"{path}: its class names are not JSON: {error}") from error
+    except OptionError as error:
+        raise WeightError(f"{path}: {error.message}", hint=error.hint) from error
 
 
 _SAFETENSORS = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F64": "float64"}
@@ -251,6 +313,76 @@ def _stored(path: Path, name: str, entry: Mapping[str, Any], start: int) -> Weig
             return np.fromfile(path, dtype, math.prod(shape), offset=offset).reshape(shape)
 
     return Weight(shape, dtype, load)
+
+
+def _read_keras(path: Path, layers: Mapping[str, Sequence[str]]) -> dict[str, Weight]:
+    """The arrays of a file of Keras's, by the names that the graph has for them.
+
+    Nodes that share all their weights are one layer there, called after one of them. An activation
+    with weights may be a layer of its own.
+    """
+    nodes = _nodes_by_layer(layers)
+    stored = read_keras_file(path)
+    weights: dict[str, Weight] = {}
+    errors: list[GraphCNNError] = []
+    absent = []
+    for layer, node in nodes.items():
+        names, arrays = layers[node], stored.pop(layer, [])
+        if (activation := f"{layer}__activation") not in nodes:
+            arrays = [*arrays, *stored.pop(activation, [])]
+        if not arrays:
+            absent.append(layer)
+        elif len(arrays) != len(names):
+            errors.append(
+                WeightError(
+                    f"layer {layer} has {len(arrays)} weights in the file, "
+                    f"and the model needs {len(names)}: {', '.join(names)}"
+                )
+            )
+        elif twice := weights.keys() & set(names):
+            errors.append(WeightError(f"layer {layer} has {min(twice)} once more in the file"))
+        else:
+            rows = zip(names, arrays, strict=True)
+            weights |= {name: _stored_by_keras(path, name, array) for name, array in rows}
+    for layer in absent:
+        if not weights.keys() >= set(layers[nodes[layer]]):
+            errors.append(WeightError(f"layer {layer} is missing in the file"))
+    for count, layer in enumerate(stored):
+        hint = did_you_mean(layer, nodes) if count < _MOST_HINTS else None
+        errors.append(WeightError(f"layer {layer} of the file is not in the model", hint=hint))
+    if errors:
+        raise ErrorGroup(sorted(errors, key=str))
+    return weights
+
+
+def _nodes_by_layer(layers: Iterable[str]) -> dict[str, str]:
+    """Each node by the name that its layer has in Keras."""
+    nodes: dict[str, str] = {}
+    for node in layers:
+        other = nodes.setdefault(keras_name(node), node)
+        if other != node:
+            raise WeightError(
+                f"{other} and {node} are both {keras_name(node)} in Keras", hint="rename one"
+            )
+    return nodes
+
+
+def _stored_by_keras(path: Path, name: str, array: StoredArray) -> Weight:
+    """An array of a file of Keras's, whose integers are int64 or int32 by the backend."""
+    import numpy as np
+
+    stored = np.dtype(array.dtype)
+    dtype = np.dtype("int32") if stored.kind == "i" else stored.newbyteorder("=")
+
+    def load() -> Array:
+        with _reading(path, name):
+            count = math.prod(array.shape)
+            found = np.fromfile(path, stored, count, offset=array.offset).reshape(array.shape)
+            if stored.kind == "i" and (found != found.astype(dtype)).any():
+                raise ValueError(f"its numbers do not fit {dtype}")
+            return found.astype(dtype, copy=False)
+
+    return Weight(array.shape, dtype.name, load)
 
 
 def _read_npz(path: Path) -> dict[str, Weight]:

@@ -1,7 +1,7 @@
 """Passes over graphs, one file each: analyses report and change nothing, the others rewrite."""
 
 from .assign_layout import AssignLayout
-from .base import Explain, Pass, PassRecord, run_passes
+from .base import Explain, Pass, PassRecord, apply_passes, run_passes
 from .budget import enforce_budget
 from .drop_training_layers import DropTrainingLayers
 from .memory import MemoryPeak, peak_memory
@@ -18,6 +18,7 @@ __all__ = [
     "PassRecord",
     "ReceptiveField",
     "Summary",
+    "apply_passes",
     "enforce_budget",
     "peak_memory",
     "receptive_fields",

@@ -67,6 +67,21 @@ def run_passes(
         The changed copy, and what each pass did.
 
     Raises:
+        GraphError: As `apply_passes`.
+    """
+    graph = graph.clone()
+    return graph, apply_passes(graph, passes, print_after)
+
+
+def apply_passes(
+    graph: Graph, passes: Sequence[Pass], print_after: Sequence[str] = ()
+) -> list[PassRecord]:
+    """Run passes in order over the graph itself, which is verified after each.
+
+    Returns:
+        What each pass did.
+
+    Raises:
         GraphError: A name in `print_after` is not a pass, or a pass left the graph broken; the
             message names the pass.
     """
@@ -74,13 +89,12 @@ def run_passes(
     for name in print_after:
         if name not in known:
             raise GraphError(f"there is no pass named {name!r}", hint=f"known: {', '.join(known)}")
-    graph = graph.clone()
     records = []
     for step in passes:
         record = _run(step, graph)
         record.printed = str(graph) if step.name in print_after else None
         records.append(record)
-    return graph, records
+    return records
 
 
 def _run(step: Pass, graph: Graph) -> PassRecord:

@@ -27,7 +27,9 @@ _STDOUT = "-"
     type=click.Path(),
     help="The file to write; - is standard output.  [default: MODEL with .onnx]",
 )
-@click.option("--weights", type=click.Path(), help="A .safetensors or .npz file.")
+@click.option(
+    "--weights", type=click.Path(), help="A .safetensors, .npz, .weights.h5 or .keras file."
+)
 @click.option(
     "--seed",
     type=int,

@@ -190,8 +190,22 @@ def read_document(path: Path, shown: str) -> tuple[Value, bytes]:
             location=top,
             hint="a model file is YAML; .onnx and .keras files are not read here",
         ) from None
+    return parse_document(text, shown), raw
+
+
+def parse_document(text: str, shown: str) -> Value:
+    """Read YAML from a text.
+
+    Args:
+        text: One document.
+        shown: What messages call it.
+
+    Raises:
+        ModelFileError: It is empty, or not YAML.
+    """
+    top = SourceLocation(shown, 1, 1)
     try:
-        return _Composer(shown).compose(text), raw
+        return _Composer(shown).compose(text)
     except MarkedYAMLError as error:
         raise _syntax_error(error, top) from None
     except YAMLError as error:

@@ -6,15 +6,18 @@ Editors use it for completion and checks. It says what each key may hold; what d
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from graphcnn.budget import Budget, Quantity
-from graphcnn.initializers import INITIALIZERS, Constant, Initializer
+from graphcnn.initializers import INITIALIZERS, Initializer
 from graphcnn.ops import OPS, ActivationFunction
 from graphcnn.ops.activations import FUNCTIONS
 from graphcnn.options import Options, field_types, option_fields, required_fields
+from graphcnn.recipe import CHOICES, EarlyStopping, Recipe
+from graphcnn.regularizers import REGULARIZERS, Regularizer
 
 from .expand import MAX_REPEAT
 from .yaml import KEYS
@@ -41,6 +44,14 @@ def model_schema() -> JSON:
             "description": "Groups of layers, used like a layer.",
         },
         "budget": _options(Budget),
+        "classes": {
+            "type": "array",
+            "items": {"type": "string", "minLength": 1},
+            "minItems": 1,
+            "uniqueItems": True,
+            "description": "Names for the classes that the outputs score, in order.",
+        },
+        "train": _train(),
     }
     assert properties.keys() == set(KEYS)
     return {
@@ -56,7 +67,10 @@ def model_schema() -> JSON:
             "repeat": _repeat(),
             "block": _block(),
             "activation": _choice({name: cls for name, (cls, _) in FUNCTIONS.items()}),
-            "initializer": _initializer(),
+            "initializer": _choice(INITIALIZERS),
+            "regularizer": _choice(REGULARIZERS),
+            "early_stopping": _options(EarlyStopping, parameters=False),
+            **{what: _choice(known, parameters=False) for what, known in CHOICES.items()},
             **{f"op.{title}": _operator(cls) for title, cls in OPS.items()},
         },
     }
@@ -122,6 +136,12 @@ def _block() -> JSON:
     }
 
 
+def _train() -> JSON:
+    schema = _options(Recipe, parameters=False)
+    schema["properties"]["optimizer"]["default"] = "adam"
+    return schema
+
+
 def _operator(cls: type[Options]) -> JSON:
     schema = _options(cls)
     schema["properties"] |= {
@@ -136,23 +156,26 @@ def _operator(cls: type[Options]) -> JSON:
     return {**schema, "type": ["object", "null"]}
 
 
-def _options(cls: type[Options]) -> JSON:
+def _options(cls: type[Options], parameters: bool = True) -> JSON:
     types = field_types(cls)  # type: ignore[arg-type]  # classes are hashable
     required = required_fields(cls)
     schema: JSON = {
         "type": "object",
         "description": (cls.__doc__ or "").split("\n\n")[0].strip(),
         "properties": {
-            field.name: _field(types[field.name], field.default) for field in option_fields(cls)
+            field.name: _field(types[field.name], field.default, parameters)
+            for field in option_fields(cls)
         },
         "additionalProperties": False,
     }
     return {**schema, "required": required} if required else schema
 
 
-def _field(hint: Any, default: Any) -> JSON:
+def _field(hint: Any, default: Any, parameters: bool = True) -> JSON:
     """What a field may hold, or a parameter; and what it holds when it is left out."""
-    schema: JSON = {"anyOf": [msgspec.json.schema(hint, schema_hook=_custom), _PARAMETER]}
+    schema: JSON = {"anyOf": [msgspec.json.schema(hint, schema_hook=_custom)]}
+    if parameters:
+        schema["anyOf"].append(_PARAMETER)
     return {**schema, "default": default} if isinstance(default, int | float | str) else schema
 
 
@@ -162,30 +185,31 @@ def _custom(cls: type[Any]) -> JSON:
         return {"$ref": "#/$defs/activation"}
     if cls is Initializer:
         return {"$ref": "#/$defs/initializer"}
+    if cls is Regularizer:
+        return {"$ref": "#/$defs/regularizer"}
     if cls is Quantity:
         return {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string"}]}
-    raise NotImplementedError(cls)
-
-
-def _choice(classes: dict[str, type[Any]]) -> JSON:
-    """A name, or a mapping from one name to its options."""
-    return {
-        "anyOf": [
-            {"type": "string", "enum": sorted(classes)},
-            {
-                "type": "object",
-                "properties": {name: _options(cls) for name, cls in classes.items()},
-                "additionalProperties": False,
-                "minProperties": 1,
-                "maxProperties": 1,
-            },
-        ]
-    }
-
-
-def _initializer() -> JSON:
-    schema = _choice(dict(INITIALIZERS))
-    numbers = {"type": ["number", "array"]}
-    named = schema["anyOf"][1]["properties"]
-    named["constant"] = {"anyOf": [numbers, _options(Constant)]}
+    schema: JSON = cls.schema()
     return schema
+
+
+def _choice(classes: Mapping[str, type[Options]], parameters: bool = True) -> JSON:
+    """A name, where no option is required, or a mapping from one name to its options."""
+    alone = sorted(name for name, cls in classes.items() if not required_fields(cls))
+    by_options = {
+        "type": "object",
+        "properties": {name: _chosen(cls, parameters) for name, cls in classes.items()},
+        "additionalProperties": False,
+        "minProperties": 1,
+        "maxProperties": 1,
+    }
+    return {"anyOf": [{"type": "string", "enum": alone}, by_options]} if alone else by_options
+
+
+def _chosen(cls: type[Options], parameters: bool) -> JSON:
+    """The options of a name, or the bare value of the one that the class names for it."""
+    options = _options(cls, parameters)
+    if cls.short is None:
+        return options
+    hint = field_types(cls)[cls.short]  # type: ignore[arg-type]  # classes are hashable
+    return {"anyOf": [*_field(hint, None, parameters)["anyOf"], options]}

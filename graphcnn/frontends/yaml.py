@@ -11,20 +11,24 @@ from __future__ import annotations
 import hashlib
 import re
 from pathlib import Path
+from typing import TypeVar
 
 import networkx
 
 from graphcnn.budget import Budget
 from graphcnn.errors import ErrorGroup, GraphCNNError, ModelFileError, SourceLocation, did_you_mean
 from graphcnn.graph import Graph
-from graphcnn.options import build
+from graphcnn.naming import class_names
+from graphcnn.options import Options, build
 from graphcnn.types import Dim, symbol
 
 from .blocks import NAME, bad_name
 from .document import Value, read_document
 from .expand import Expander, Layer, located
 
-KEYS = ("name", "inputs", "layers", "outputs", "blocks", "budget")
+T = TypeVar("T", bound=Options)
+
+KEYS = ("name", "inputs", "layers", "outputs", "blocks", "budget", "classes", "train")
 """The keys at the top of a model file."""
 
 _LARGEST_SIZE = 2**31 - 1
@@ -72,10 +76,12 @@ class _Reader:
             self._stop_on_errors()
         self._read_name()
         self._read_budget()
+        self._read_recipe()
         expander = Expander(self._root, self._read_inputs(), self._errors)
         layers = expander.expand()
         self._add(layers)
         self._read_outputs(expander)
+        self._read_classes()
         self._stop_on_errors()
         self._check_reachable()
         self._stop_on_errors()
@@ -130,15 +136,26 @@ class _Reader:
 
     def _read_budget(self) -> None:
         value = self._root.get("budget")
-        if value is None:
-            return
+        if value is not None:
+            self._graph.budget = self._options(Budget, value, "budget") or Budget()
+
+    def _read_recipe(self) -> None:
+        value = self._root.get("train")
+        if value is not None:
+            from graphcnn.recipe import Recipe
+
+            self._graph.recipe = self._options(Recipe, value, "train")
+
+    def _options(self, cls: type[T], value: Value, key: str) -> T | None:
+        """What the key at the top says, or None if it is wrong."""
         if not value.is_mapping:
-            self._fail(f"budget: expected a mapping, found {value.kind}", value)
-            return
+            self._fail(f"{key}: expected a mapping, found {value.kind}", value)
+            return None
         try:
-            self._graph.budget = build(Budget, value.plain())
+            return build(cls, value.plain())
         except GraphCNNError as error:
-            self._errors.extend(located(error, value, "budget"))
+            self._errors.extend(located(error, value, key))
+            return None
 
     def _read_inputs(self) -> list[str]:
         """Add the inputs to the graph, and return the names of all, the wrong ones too."""
@@ -249,13 +266,20 @@ class _Reader:
         else:
             self._graph.outputs[name] = source
 
+    def _read_classes(self) -> None:
+        value = self._root.get("classes")
+        if value is None:
+            return
+        try:
+            self._graph.classes = class_names(value.plain())
+            if not self._errors:
+                self._graph.check_classes(self._graph.classes)
+        except GraphCNNError as error:
+            self._errors.extend(located(error, value, "classes"))
+
     def _check_reachable(self) -> None:
         """Every layer and input must lead to an output: what does not is a mistake."""
-        used = set(self._graph.outputs.values())
-        for node in reversed(list(self._graph)):
-            if node.name in used:
-                used.update(node.inputs)
-                continue
+        for node in self._graph.dangling():
             assert node.location is not None
             self._errors.append(
                 ModelFileError(

@@ -14,9 +14,9 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar, dataclass_transfo
 
 from msgspec import Meta
 
-from graphcnn.errors import OptionError, did_you_mean
+from graphcnn.errors import OptionError
 from graphcnn.initializers import Initializer, Zeros
-from graphcnn.options import build, shorten
+from graphcnn.options import build, name_and_options, shorten
 from graphcnn.types import TensorType, sample_axis
 from graphcnn.weights import WeightSpec
 
@@ -70,17 +70,10 @@ class ActivationFunction(FollowOp):
     @classmethod
     def decode(cls, value: Any) -> ActivationFunction:
         """Read ``relu`` or ``{relu: {max_value: 6}}``."""
-        name: Any = value
-        options: Any = {}
-        if isinstance(value, Mapping) and len(value) == 1:
-            ((name, options),) = value.items()
-        if not isinstance(name, str) or not isinstance(options, Mapping):
-            raise OptionError(
-                f"expected a name or a mapping of one name, found {shorten(value)}",
-                hint="for example: relu, or {relu: {max_value: 6}}",
-            )
-        if name not in FUNCTIONS:
-            raise OptionError(f"unknown activation {name!r}", hint=did_you_mean(name, FUNCTIONS))
+        example = "relu, or {relu: {max_value: 6}}"
+        name, options = name_and_options(value, FUNCTIONS, "activation", example)
+        if not isinstance(options, Mapping):
+            raise OptionError(f"{name}: expected a mapping, found {shorten(options)}")
         kind, preset = FUNCTIONS[name]
         return build(kind, {**preset, **options})
 

@@ -17,6 +17,7 @@ from msgspec import Meta
 
 from graphcnn.errors import OptionError, ShapeError
 from graphcnn.initializers import GlorotUniform, Initializer, Zeros
+from graphcnn.regularizers import Regularizer
 from graphcnn.types import Dim, TensorType
 from graphcnn.weights import WeightSpec
 
@@ -56,6 +57,7 @@ class Convolution(SpatialOp):
     activation: ActivationFunction | None = None
     use_bias: bool = True
     bias_initializer: Initializer = Zeros()
+    bias_regularizer: Regularizer | None = None
 
     def check(self) -> None:
         check_axes(self, self.spatial_axes, "kernel_size", "strides", "dilation_rate")
@@ -107,6 +109,7 @@ class Conv(Convolution):
     filters: Size
     groups: Size = 1
     kernel_initializer: Initializer = GlorotUniform()
+    kernel_regularizer: Regularizer | None = None
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
@@ -164,6 +167,7 @@ class DepthwiseConv(Convolution):
 
     depth_multiplier: Size = 1
     depthwise_initializer: Initializer = GlorotUniform()
+    depthwise_regularizer: Regularizer | None = None
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
@@ -208,6 +212,8 @@ class SeparableConv(Convolution):
     depth_multiplier: Size = 1
     depthwise_initializer: Initializer = GlorotUniform()
     pointwise_initializer: Initializer = GlorotUniform()
+    depthwise_regularizer: Regularizer | None = None
+    pointwise_regularizer: Regularizer | None = None
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
@@ -273,6 +279,7 @@ class ConvTranspose(Convolution):
         None
     )
     kernel_initializer: Initializer = GlorotUniform()
+    kernel_regularizer: Regularizer | None = None
 
     def check(self) -> None:
         super().check()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from graphcnn.initializers import GlorotUniform, Initializer, Zeros
+from graphcnn.regularizers import Regularizer
 from graphcnn.types import FIRST, LAST, TensorType
 from graphcnn.weights import WeightSpec
 
@@ -43,6 +44,8 @@ class Dense(Op):
     use_bias: bool = True
     kernel_initializer: Initializer = GlorotUniform()
     bias_initializer: Initializer = Zeros()
+    kernel_regularizer: Regularizer | None = None
+    bias_regularizer: Regularizer | None = None
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs

@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from graphcnn.errors import ShapeError
 from graphcnn.initializers import Initializer, Ones, Zeros
+from graphcnn.regularizers import Regularizer
 from graphcnn.types import FIRST, DType, TensorType, sample_axis
 from graphcnn.weights import WeightSpec
 
@@ -47,6 +48,8 @@ class BatchNormalization(Op):
     gamma_initializer: Initializer = Ones()
     moving_mean_initializer: Initializer = Zeros()
     moving_variance_initializer: Initializer = Ones()
+    beta_regularizer: Regularizer | None = None
+    gamma_regularizer: Regularizer | None = None
 
     def infer(self, *inputs: TensorType) -> TensorType:
         check_channel_axis(self.axis, inputs[0])
@@ -94,6 +97,8 @@ class LayerNormalization(FollowOp):
     scale: bool = True
     beta_initializer: Initializer = Zeros()
     gamma_initializer: Initializer = Ones()
+    beta_regularizer: Regularizer | None = None
+    gamma_regularizer: Regularizer | None = None
 
     def axes(self, x: TensorType) -> tuple[int, ...]:
         """The normalized axes as indices into the sample's sizes, in order.

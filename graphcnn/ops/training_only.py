@@ -11,8 +11,16 @@ from graphcnn.types import TensorType
 
 from .op import Cost, FollowOp, Lowering, Reach, register
 
-Rate = Annotated[float, Meta(ge=0, le=1)]
-Factor = float | tuple[float, float]
+Share = Annotated[float, Meta(ge=0, le=1)]
+
+# Not tuple[float, float]: msgspec 0.22 crashes where that is in a union with a bounded number.
+_Ends = Annotated[tuple[float, ...], Meta(min_length=2, max_length=2)]
+
+Shares = Share | _Ends
+"""The most that is drawn, from none on, or both ends."""
+
+Factor = Annotated[float, Meta(ge=-1, le=1)] | _Ends
+"""The most that is drawn, either way, or both ends."""
 
 
 class TrainingOnly(FollowOp):
@@ -40,7 +48,7 @@ class TrainingOnly(FollowOp):
 class RandomDrop(TrainingOnly):
     """Noise of a rate."""
 
-    rate: Rate
+    rate: Share
     seed: int | None = None
 
 
@@ -102,43 +110,67 @@ class RandomFlip(TrainingOnly):
     seed: int | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class RandomMove(TrainingOnly):
+    """Moves the pixels of images at random.
+
+    Attributes:
+        fill_mode: What comes in from outside the image: its mirror image, the image again, its
+            nearest pixel, or `fill_value`.
+        interpolation: What lies between pixels.
+        fill_value: For `fill_mode` constant.
+    """
+
+    fill_mode: Literal["reflect", "wrap", "constant", "nearest"] = "reflect"
+    interpolation: Literal["nearest", "bilinear"] = "bilinear"
+    seed: int | None = None
+    fill_value: float = 0.0
+
+
 @register
-class RandomRotation(TrainingOnly):
+class RandomRotation(RandomMove):
     """Turns images at random, by a fraction of a full turn. Source: keras.layers.RandomRotation."""
 
     factor: Factor
-    seed: int | None = None
 
 
 @register
-class RandomTranslation(TrainingOnly):
+class RandomTranslation(RandomMove):
     """Shifts images at random, by fractions of their size. Source: keras.layers.RandomTranslation."""  # noqa: E501
 
     height_factor: Factor
     width_factor: Factor
-    seed: int | None = None
 
 
 @register
-class RandomZoom(TrainingOnly):
+class RandomZoom(RandomMove):
     """Zooms into images at random. Source: keras.layers.RandomZoom."""
 
     height_factor: Factor
     width_factor: Factor | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RandomLight(TrainingOnly):
+    """Changes the values of pixels at random.
+
+    Attributes:
+        value_range: The least and the greatest value of a pixel.
+    """
+
+    value_range: tuple[float, float] = (0.0, 255.0)
     seed: int | None = None
 
 
 @register
-class RandomContrast(TrainingOnly):
+class RandomContrast(RandomLight):
     """Changes the contrast at random. Source: keras.layers.RandomContrast."""
 
-    factor: Factor
-    seed: int | None = None
+    factor: Shares
 
 
 @register
-class RandomBrightness(TrainingOnly):
+class RandomBrightness(RandomLight):
     """Changes the brightness at random. Source: keras.layers.RandomBrightness."""
 
     factor: Factor
-    seed: int | None = None

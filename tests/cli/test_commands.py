@@ -359,6 +359,7 @@ def test_missing_onnxruntime(model: Path, tmp_path: Path) -> None:
 HEAVY = {
     "tensorflow",
     "keras",
+    "h5py",
     "onnxruntime",
     "matplotlib",
     "onnx",

@@ -23,6 +23,7 @@ from graphcnn.frontends.expand import MAX_ERRORS
 from .conftest import Errors, Read
 
 IMAGE = "inputs: {image: [8, 8, 3]}\n"
+SCORES = "inputs: {x: [8]}\nlayers: [Dense: {units: 2}]\n"
 TWO = "inputs: {a: [8, 8, 3], b: [4, 4, 3]}\n"
 
 
@@ -76,6 +77,21 @@ KEYS = {
     "name a number": Case(f"name: 3\n{IMAGE}layers: [ReLU]", "1:7", "name: expected text, found 3"),
     "name empty": Case(f"name: ''\n{IMAGE}layers: [ReLU]", "1:7", "printable characters, found ''"),
     "name a surrogate": Case(f'name: "\\ud800"\n{IMAGE}layers: [ReLU]', "1:7", "half a character"),
+    "classes a word": Case(f"{SCORES}classes: cat", "3:10", "expected a list of class names", "[cat, dog]"),
+    "no classes": Case(f"{SCORES}classes: []", "3:10", "expected a list of class names"),
+    "a class a number": Case(f"{SCORES}classes: [a, 7]", "3:14", "be printed, found 7", "quote it: '7'"),
+    "a class a list": Case(f"{SCORES}classes: [a, [b]]", "3:14", "be printed, found ['b']"),
+    "a class empty": Case(f"{SCORES}classes: [a, '']", "3:14", "be printed, found ''"),
+    "a class twice": Case(f"{SCORES}classes: [a, b, a]", "3:17", "the class 'a' is named twice"),
+    "classes too few": Case(
+        f"{SCORES}classes: [a]", "3:10", "1 is the number of class names, and 2 the last size of dense"
+    ),
+    "classes too many": Case(
+        f"{SCORES}classes: [a, b, c]", "3:10", "3 is the number of class names, and 2 the last size of dense"
+    ),
+    "classes of pixels": Case(
+        f"{IMAGE}layers: [ReLU]\nclasses: [a, b]", "3:10", "and 3 the last size of re_lu"
+    ),
     "budget a number": Case(f"{IMAGE}layers: [ReLU]\nbudget: 3", "3:9", "expected a mapping, found 3"),
     "budget unknown": Case(
         f"{IMAGE}layers: [ReLU]\nbudget: {{parms: 3}}", "3:10", "unknown key 'parms'", "mean params?"

@@ -22,6 +22,7 @@ from graphcnn.initializers import INITIALIZERS
 from graphcnn.ops import OPS
 from graphcnn.ops.activations import FUNCTIONS
 from graphcnn.options import build, option_fields
+from graphcnn.regularizers import REGULARIZERS
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
 SCHEMA = model_schema()
@@ -58,6 +59,10 @@ GOOD = {
     "budget": {"inputs": {"x": [8]}, "layers": ["ReLU"], "budget": {"params": "500k", "macs": 3}},
     "activations": {"inputs": {"x": [8]}, "layers": [{"Dense": {"units": 1, "activation": {"relu": {"max_value": 6}}}}]},
     "constant": {"inputs": {"x": [8]}, "layers": [{"Dense": {"units": 1, "kernel_initializer": {"constant": [[1.0]]}}}]},
+    "regularizers": {"inputs": {"x": [8]}, "layers": [{"Dense": {"units": 1, "kernel_regularizer": {"l2": 0.1}, "bias_regularizer": "l1"}}]},
+    "regularizer of a block": {"inputs": {"x": [8]}, "layers": [{"Dense": {"units": 1, "kernel_regularizer": {"l1_l2": {"l1": "$a"}}, "bias_regularizer": {"l2": "$b"}}}]},
+    "constant of a block": {"inputs": {"x": [8]}, "layers": [{"Dense": {"units": 1, "kernel_initializer": {"constant": "$k"}}}]},
+    "classes": {"inputs": {"x": [8]}, "layers": [{"Dense": {"units": 2}}], "classes": ["cat", "dog"]},
     "padding": {"inputs": {"x": [8]}, "layers": [{"Conv2D": {"filters": 1, "kernel_size": [1, 2], "padding": [1, [0, 2]]}}]},
 }  # fmt: skip
 
@@ -81,6 +86,10 @@ BAD = {
     "repeat alone": {"inputs": {"x": [8]}, "layers": [{"repeat": 1}]},
     "budget": {"inputs": {"x": [8]}, "layers": ["ReLU"], "budget": {"parms": 3}},
     "outputs": {"inputs": {"x": [8]}, "layers": ["ReLU"], "outputs": "re_lu"},
+    "regularizer": {"inputs": {"x": [8]}, "layers": [{"Dense": {"units": 1, "kernel_regularizer": "l3"}}]},
+    "regularizer below 0": {"inputs": {"x": [8]}, "layers": [{"Dense": {"units": 1, "kernel_regularizer": {"l2": -1}}}]},
+    "classes": {"inputs": {"x": [8]}, "layers": ["ReLU"], "classes": ["cat", "cat"]},
+    "a class a number": {"inputs": {"x": [8]}, "layers": ["ReLU"], "classes": [1]},
     "text for a truth": {"inputs": {"x": [8]}, "layers": [{"Dense": {"units": 1, "use_bias": "no"}}]},
 }  # fmt: skip
 
@@ -105,8 +114,9 @@ def test_every_operator_and_field_is_there(title: str) -> None:
     assert title in SCHEMA["$defs"]["layer"]["anyOf"][2]["properties"]
 
 
-def test_every_activation_and_initializer_is_there() -> None:
-    for definition, names in (("activation", FUNCTIONS), ("initializer", INITIALIZERS)):
+def test_every_function_and_initializer_is_there() -> None:
+    kinds = {"activation": FUNCTIONS, "initializer": INITIALIZERS, "regularizer": REGULARIZERS}
+    for definition, names in kinds.items():
         by_name, by_options = SCHEMA["$defs"][definition]["anyOf"]
         assert set(by_name["enum"]) == set(names)
         assert set(by_options["properties"]) == set(names)
@@ -126,7 +136,7 @@ NUMBERS = st.one_of(
 )
 WORDS = sorted(
     {"valid", "same", "causal", "fan_in", "nearest", "bilinear", "horizontal", "other", ""}
-    | set(FUNCTIONS) | set(INITIALIZERS)
+    | set(FUNCTIONS) | set(INITIALIZERS) | set(REGULARIZERS)
 )  # fmt: skip
 SCALARS = st.one_of(NUMBERS, st.booleans(), st.none(), st.sampled_from(WORDS))
 LISTS = st.lists(st.one_of(SCALARS, st.lists(SCALARS, max_size=3)), max_size=3)
@@ -135,7 +145,7 @@ NESTED = st.dictionaries(
     st.one_of(
         SCALARS,
         LISTS,
-        st.dictionaries(st.sampled_from(["max_value", "negative_slope", "value", "axis"]), SCALARS, max_size=2),
+        st.dictionaries(st.sampled_from(["max_value", "negative_slope", "value", "axis", "l1", "l2"]), SCALARS, max_size=2),
     ),
     max_size=2,
 )  # fmt: skip

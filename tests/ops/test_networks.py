@@ -424,7 +424,7 @@ def test_fixed_batch_is_declared(tmp_path: Path) -> None:
 
 
 def test_heights_and_widths_left_open_agree_with_keras(tmp_path: Path) -> None:
-    from tests.keras_twin import Twin, random_arrays
+    from tests.keras_twin import loaded_twin, random_arrays, run_twin
 
     graph = Graph("open")
     x = graph.input("x", (symbol("H"), symbol("W"), 3))
@@ -433,15 +433,13 @@ def test_heights_and_widths_left_open_agree_with_keras(tmp_path: Path) -> None:
     y = graph.add(UpSampling2D(), graph.add(Conv2D(filters=2, kernel_size=2, strides=3), x))
     graph.outputs["map"] = graph.add(ZeroPadding2D(), y)
     graph.outputs["scores"] = graph.add(Dense(units=3), graph.add(GlobalAveragePooling2D(), y))
-    twin = Twin(graph)
-    twin.check_shapes()
     arrays = random_arrays(graph)
-    twin.load(arrays)
+    twin = loaded_twin(graph, arrays)
     path = tmp_path / "open.onnx"
     graphcnn.compile(graph, path, weights=graphcnn.WeightStore.from_arrays(arrays))
     for sizes in ((12, 17), (9, 8)):
         feed = np.random.default_rng(0).standard_normal((2, *sizes, 3), np.float32)
-        expected = twin.run({"x": feed})
+        expected = run_twin(twin, {"x": feed})
         for name, result in run(path, {"x": feed}).items():
             agree(result, expected[name], name)
 

@@ -68,7 +68,7 @@ def test_sample_agrees_with_keras_and_onnxruntime(sample: Sample, tmp_path: Path
 
 @pytest.mark.parametrize("name", [n for n in activation.NAMES if n != "prelu"])
 def test_activation_far_from_zero_agrees_with_keras(name: str, tmp_path: Path) -> None:
-    from tests.keras_twin import keras_layers
+    from graphcnn.training.build import keras_layers
 
     op = Activation(activation=name)
     points = [0.0, *(sign * 10.0**power for sign in (-1, 1) for power in range(-6, 2)), -90, 80]
