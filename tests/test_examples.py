@@ -20,11 +20,15 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 
 PARAMETERS = {
     "alexnet": 62_378_344,
+    "cifar10_batchnorm": 548_074,
     "cifar10_cnn": 1_337_002,
     "convolution_by_hand": 10,
+    "edge_kernel": 2,
+    "fashion_mnist_batchnorm": 193_194,
     "fashion_mnist_cnn": 243_786,
     "googlenet": 6_998_552,
     "lenet": 61_706,
+    "mnist_batchnorm": 87_594,
     "mnist_cnn": 421_642,
     "mnist_cnn_5x5": 3_274_634,
     "small_convnet": 93_322,

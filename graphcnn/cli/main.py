@@ -11,7 +11,7 @@ import click
 from graphcnn.errors import GraphCNNError
 
 from . import compile as compile_command
-from . import infer_shapes, run, schema
+from . import evaluate, infer_shapes, plot, run, schema, train
 
 _MOST_ERRORS = 20
 """More errors than this in one file are counted rather than printed."""
@@ -29,13 +29,14 @@ def cli(debug: bool) -> None:
     \b
     Examples:
       graphcnn infer-shapes model.yaml
+      graphcnn train model.yaml --data mnist
       graphcnn compile model.yaml -o model.onnx --weights model.safetensors
       graphcnn run model.onnx photo.png
     """
 
 
-for command in (infer_shapes.command, compile_command.command, run.command, schema.command):
-    cli.add_command(command)
+for module in (infer_shapes, train, compile_command, run, evaluate, plot, schema):
+    cli.add_command(module.command)
 
 
 def main() -> None:

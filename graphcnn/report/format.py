@@ -45,3 +45,8 @@ def field(value: ReceptiveField | None) -> str:
         return f"{sizes} (all)"
     strides = sorted({number(stride) for stride in value.stride})
     return f"{sizes} /{'x'.join(f'{stride:g}' for stride in strides)}"
+
+
+def printable(text: str) -> str:
+    """A name from a file without what a terminal would take for a command."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

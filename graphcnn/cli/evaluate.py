@@ -1,0 +1,164 @@
+"""``graphcnn evaluate``: how good a model is on data, in onnxruntime, TensorFlow or both."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .progress import samples_bar
+
+if TYPE_CHECKING:
+    from graphcnn.evaluation import EvaluationReport
+    from graphcnn.graph import Graph
+    from graphcnn.runtime.predict import Predictor, Progress
+    from graphcnn.weights import WeightStore
+
+
+@click.command("evaluate", short_help="Measure how good a model is on data.")
+@click.argument("model", type=click.Path())
+@click.option(
+    "--data",
+    required=True,
+    metavar="DATA",
+    help="A folder of IDX files, CIFAR-10's batches, an .npz file, a folder of class folders of "
+    "images, or mnist, fashion_mnist, cifar10.",
+)
+@click.option(
+    "--weights", type=click.Path(), help="A .safetensors, .npz, .weights.h5 or .keras file."
+)
+@click.option(
+    "--both", is_flag=True, help="Compile a model file too, run both, and compare predictions."
+)
+@click.option(
+    "--split",
+    type=click.Choice(["test", "train"]),
+    default="test",
+    show_default=True,
+    help="Which part of the data.",
+)
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1),
+    default=256,
+    show_default=True,
+    help="How many samples run at once.",
+)
+@click.option(
+    "--provider",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="What onnxruntime runs on; auto takes CUDA where it can.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(model: str, weights: str | None, both: bool, as_json: bool, **options: Any) -> None:
+    """Measure how good MODEL is on data.
+
+    MODEL is an .onnx file, which onnxruntime runs, or a model file with --weights, which TensorFlow
+    runs. Data go in as they are, without scaling. With labels, the accuracy, the cross-entropy in
+    nats, each class's precision and recall, and the confusion matrix are printed; with targets, the
+    mean squared and the mean absolute error.
+
+    With --both, exits with 1 when a prediction differs.
+
+    \b
+    Examples:
+      graphcnn evaluate model.onnx --data fashion_mnist
+      graphcnn evaluate model.yaml --weights model.safetensors --data photos/
+      graphcnn evaluate model.yaml --weights model.safetensors --data mnist --both
+      graphcnn evaluate model.onnx --data data.npz --json | jq '.results[0].accuracy'
+    """
+    from graphcnn.errors import CheckFailed
+    from graphcnn.report.console import show
+    from graphcnn.report.evaluation import agreement_text, evaluation_json, evaluation_table
+
+    if Path(model).suffix == ".onnx":
+        if weights or both:
+            raise click.UsageError("--weights and --both are for a model file, not for .onnx")
+        report = _evaluate_file(model, **options)
+    elif weights is None:
+        raise click.UsageError(f"{model} needs --weights; an .onnx file has its own")
+    else:
+        report = _evaluate_model(model, weights, both, **options)
+    if as_json:
+        click.echo(json.dumps(evaluation_json(report), allow_nan=False))
+    else:
+        show(evaluation_table(report))
+    if report.agreement and len(report.agreement.differing):
+        raise CheckFailed(
+            agreement_text(report.agreement),
+            hint=f"the first is that of sample {report.agreement.differing[0]}",
+        )
+
+
+def _evaluate_file(model: str, **options: Any) -> EvaluationReport:
+    from graphcnn.evaluation import evaluate_file
+
+    with samples_bar("onnxruntime") as progress:
+        return evaluate_file(model, progress=progress, **options)
+
+
+def _evaluate_model(
+    model: str, weights: str, both: bool, data: str, split: Any, batch_size: int, provider: Any
+) -> EvaluationReport:
+    from graphcnn.datasets import read_dataset
+    from graphcnn.evaluation import EvaluationReport, choose_split, class_names, compare, measure
+    from graphcnn.frontends.yaml import load
+    from graphcnn.training import predict
+    from graphcnn.weights import WeightStore
+
+    graph = load(model)
+    sizes, outputs = _sizes(graph)
+    store = WeightStore.read(weights, graph.weights_by_node)
+    store.check(graph.weights)
+    dataset = read_dataset(data, sizes, outputs)
+    samples = choose_split(dataset, split)
+    names = class_names(dataset.classes, graph.classes or store.classes)
+
+    def by_tensorflow(tick: Progress) -> Any:
+        return predict(graph, store, samples.x, batch_size, tick)
+
+    with samples_bar("TensorFlow") as progress:
+        first, expected = measure("TensorFlow", by_tensorflow, samples.y, names, progress)
+    if not both:
+        return EvaluationReport(model, data, split, (first,))
+    predictor = _compiled(graph, store, provider)
+
+    def by_onnxruntime(tick: Progress) -> Any:
+        return predictor.predict(samples.x, batch_size, tick)
+
+    with samples_bar("onnxruntime") as progress:
+        second, found = measure(predictor.engine, by_onnxruntime, samples.y, names, progress)
+    agreement = compare(expected, found, samples.y)
+    return EvaluationReport(model, data, split, (first, second), agreement)
+
+
+def _compiled(graph: Graph, store: WeightStore, provider: Any) -> Predictor:
+    """The graph in onnxruntime; the file is gone when it is loaded."""
+    from graphcnn.compiler import compile as compile_graph
+    from graphcnn.runtime.predict import Predictor
+
+    with tempfile.TemporaryDirectory(prefix="graphcnn-") as folder:
+        path = Path(folder) / "model.onnx"
+        compile_graph(graph, path, weights=store)
+        return Predictor(path, provider)
+
+
+def _sizes(graph: Graph) -> tuple[tuple[int | None, ...], tuple[int, ...] | None]:
+    """The sizes of one sample of the input, None where they are open, and of the output."""
+    from graphcnn.errors import GraphError
+    from graphcnn.types import is_symbolic
+
+    if len(graph.inputs) != 1:
+        names = ", ".join(node.name for node in graph.inputs)
+        raise GraphError(f"the model has {len(graph.inputs)} inputs, {names}, and data are for one")
+    taken = graph.type(graph.inputs[0].name).sizes
+    given = graph.type(next(iter(graph.outputs.values()))).sizes
+    return (
+        tuple(None if is_symbolic(size) else size for size in taken),
+        None if any(map(is_symbolic, given)) else given,
+    )

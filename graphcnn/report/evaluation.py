@@ -1,0 +1,192 @@
+"""An evaluation as tables for people, and as JSON for programs."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from graphcnn.evaluation import (
+    Agreement,
+    Classification,
+    Evaluation,
+    EvaluationReport,
+    Measurement,
+)
+
+from .format import printable
+
+_MOST_CLASSES = 20
+"""Of more classes than this, only those that do worst are printed."""
+
+_WORST = 10
+"""How many of them."""
+
+
+def evaluation_json(report: EvaluationReport) -> dict[str, Any]:
+    """The evaluation as strict JSON.
+
+    Returns:
+        ``model``, ``data``, ``split``, ``samples``, ``results`` (for each engine ``engine``,
+        ``samples_per_second`` and either ``mean_squared_error`` and ``mean_absolute_error``, or
+        ``scores``, ``loss``, ``accuracy``, ``classes`` and ``confusion``, a list of predicted
+        counts for each true class) and ``agreement`` (``differing``, ``first_differing``, ten
+        indices at most, and ``largest_difference``; null where one engine ran). The precision or
+        recall of a class that was never predicted, or has no samples, is null.
+    """
+    return {
+        "model": report.model,
+        "data": report.data,
+        "split": report.split,
+        "samples": report.measurements[0].evaluation.samples,
+        "results": [
+            {
+                "engine": measured.engine,
+                "samples_per_second": round(measured.samples_per_second, 1),
+                **_result_json(measured.evaluation),
+            }
+            for measured in report.measurements
+        ],
+        "agreement": report.agreement and _agreement_json(report.agreement),
+    }
+
+
+def evaluation_table(report: EvaluationReport) -> Group:
+    """The evaluation as a rich renderable: what each engine reaches, then the classes."""
+    evaluation = report.measurements[0].evaluation
+    head = f"{report.model} on {evaluation.samples:,} {report.split} samples of {report.data}"
+    parts: list[RenderableType] = [Text(printable(head), style="bold"), ""]
+    parts.append(_engine_table(report.measurements))
+    if report.agreement:
+        parts.append(Text(f"\n{agreement_text(report.agreement)}"))
+    if isinstance(evaluation, Classification):
+        parts += ["", *_class_parts(evaluation), "", *_confusion_parts(evaluation)]
+    return Group(*parts)
+
+
+def agreement_text(agreement: Agreement) -> str:
+    """How many predictions differ, and by how much outputs do."""
+    return (
+        f"{len(agreement.differing):,} of {agreement.samples:,} predictions differ; "
+        f"the largest difference is {agreement.largest_difference:.2g}"
+    )
+
+
+def _result_json(evaluation: Evaluation) -> dict[str, Any]:
+    if not isinstance(evaluation, Classification):
+        return {
+            "mean_squared_error": evaluation.mean_squared_error,
+            "mean_absolute_error": evaluation.mean_absolute_error,
+        }
+    columns = (evaluation.precision, evaluation.recall, evaluation.support)
+    rows = zip(evaluation.classes, *(column.tolist() for column in columns), strict=True)
+    return {
+        "scores": evaluation.kind,
+        "loss": evaluation.loss,
+        "accuracy": evaluation.accuracy,
+        "classes": [
+            {"name": name, "precision": _known(p), "recall": _known(r), "support": support}
+            for name, p, r, support in rows
+        ],
+        "confusion": evaluation.confusion.tolist(),
+    }
+
+
+def _agreement_json(agreement: Agreement) -> dict[str, Any]:
+    return {
+        "differing": len(agreement.differing),
+        "first_differing": agreement.differing[:10].tolist(),
+        "largest_difference": agreement.largest_difference,
+    }
+
+
+def _known(share: float) -> float | None:
+    return None if math.isnan(share) else share
+
+
+def _engine_table(measurements: tuple[Measurement, ...]) -> Table:
+    table = _table("engine", *(label for label, _ in _figures(measurements[0].evaluation)))
+    table.add_column("samples/s", justify="right")
+    for measured in measurements:
+        figures = [text for _, text in _figures(measured.evaluation)]
+        table.add_row(measured.engine, *figures, f"{measured.samples_per_second:,.0f}")
+    return table
+
+
+def _figures(evaluation: Evaluation) -> list[tuple[str, str]]:
+    if not isinstance(evaluation, Classification):
+        return [
+            ("mean squared error", f"{evaluation.mean_squared_error:.6g}"),
+            ("mean absolute error", f"{evaluation.mean_absolute_error:.6g}"),
+        ]
+    loss = "loss" if evaluation.kind == "probabilities" else "loss (scores taken for logits)"
+    return [("accuracy", f"{evaluation.accuracy:.4f}"), (loss, f"{evaluation.loss:.4f}")]
+
+
+def _class_parts(evaluation: Classification) -> list[RenderableType]:
+    """A line a class, or a line for each of those whose recall is lowest."""
+    count = len(evaluation.classes)
+    shown = list(range(count))
+    if count > _MOST_CLASSES:
+        shown = np.argsort(evaluation.recall, kind="stable")[:_WORST].tolist()
+    table = _table("class", "precision", "recall", "support")
+    for index in shown:
+        table.add_row(
+            Text(_label(evaluation, index)),
+            _percent(evaluation.precision[index]),
+            _percent(evaluation.recall[index]),
+            f"{evaluation.support[index]:,}",
+        )
+    if count <= _MOST_CLASSES:
+        return [table]
+    note = f"the {_WORST} of {count} classes with the lowest recall; --json has all"
+    return [table, Text(note, style="dim")]
+
+
+def _confusion_parts(evaluation: Classification) -> list[RenderableType]:
+    """The confusion matrix, or the pairs of classes that are most often confused."""
+    if len(evaluation.classes) > _MOST_CLASSES:
+        return _confused_pairs(evaluation)
+    numbers = [str(index) for index in range(len(evaluation.classes))]
+    table = _table("true \\ predicted", *numbers)
+    for index, row in enumerate(evaluation.confusion):
+        cells = [
+            Text(f"{cell:,}" if cell else ".", style="bold" if column == index else "")
+            for column, cell in enumerate(row)
+        ]
+        table.add_row(Text(_label(evaluation, index)), *cells)
+    return [table]
+
+
+def _confused_pairs(evaluation: Classification) -> list[RenderableType]:
+    wrong = evaluation.confusion.copy()
+    np.fill_diagonal(wrong, 0)
+    order = np.argsort(-wrong, axis=None, kind="stable")[:_WORST]
+    table = _table("true", "predicted", "samples", names=2)
+    for place in order[wrong.ravel()[order] > 0]:
+        true, predicted = divmod(int(place), len(wrong))
+        names = (_label(evaluation, true), _label(evaluation, predicted))
+        table.add_row(*map(Text, names), f"{wrong[true, predicted]:,}")
+    return [Text("most often confused", style="bold"), table]
+
+
+def _label(evaluation: Classification, index: int) -> str:
+    name = printable(evaluation.classes[index])
+    return name if name == str(index) else f"{index} {name}"
+
+
+def _percent(share: float) -> str:
+    return "-" if math.isnan(share) else f"{share:.2%}"
+
+
+def _table(*columns: str, names: int = 1) -> Table:
+    """A table of numbers, but for its first columns."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    for place, column in enumerate(columns):
+        table.add_column(column, justify="left" if place < names else "right", overflow="fold")
+    return table

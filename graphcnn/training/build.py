@@ -1,0 +1,279 @@
+"""A graph as a Keras functional model, layer by layer, with the same names.
+
+The operators' fields are Keras's arguments, so most layers are made by passing them on. What Keras
+lacks is written out: explicit pads are a padding layer before the convolution, an activation with
+weights is a layer after it, and local response normalization is TensorFlow's function.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from graphcnn.errors import GraphCNNError
+from graphcnn.graph import Graph, Node
+from graphcnn.naming import keras_name
+from graphcnn.ops import (
+    Activation,
+    ActivationFunction,
+    Input,
+    LocalResponseNormalization,
+    Op,
+    PReLU,
+    UpSampling1D,
+)
+from graphcnn.ops.activations import FUNCTIONS, Sigmoid, Softmax
+from graphcnn.ops.conv import Convolution
+from graphcnn.ops.op import per_axis
+from graphcnn.ops.preprocessing import Normalization, Rescaling
+from graphcnn.ops.reshaping import Cropping, ZeroPadding
+from graphcnn.options import option_fields
+from graphcnn.regularizers import Regularizer
+from graphcnn.types import is_symbolic
+from graphcnn.weights import WeightStore
+
+from .engine import as_array, keras, tf
+
+if TYPE_CHECKING:
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@keras.saving.register_keras_serializable(package="graphcnn")
+class LocalResponses(keras.layers.Layer):  # type: ignore[misc]  # keras is untyped
+    """TensorFlow's local response normalization as a layer.
+
+    Args:
+        depth_radius: Channels on either side.
+        bias: What is added before the power.
+        alpha: What the sum of squares is multiplied by.
+        beta: The power.
+        options: What `keras.layers.Layer` takes.
+    """
+
+    def __init__(
+        self, depth_radius: int, bias: float, alpha: float, beta: float, **options: Any
+    ) -> None:
+        super().__init__(**options)
+        self.options = {"depth_radius": depth_radius, "bias": bias, "alpha": alpha, "beta": beta}
+
+    def call(self, x: Any) -> Any:
+        """Normalize a batch of images, channels last."""
+        return tf.nn.local_response_normalization(x, **self.options)
+
+    def get_config(self) -> dict[str, Any]:
+        """What the layer is made from."""
+        return {**super().get_config(), **self.options}
+
+
+@dataclass(slots=True)
+class KerasTwin:
+    """A graph's functional model, with what belongs to each node.
+
+    Attributes:
+        graph: The graph.
+        model: The functional model: the graph's inputs and outputs in order.
+        tensors: Keras's symbolic result of each node.
+        layers: Keras's layers of each node; nodes that share all their weights share the layers.
+    """
+
+    graph: Graph
+    model: Any = None
+    tensors: dict[str, Any] = field(default_factory=dict)
+    layers: dict[str, list[Any]] = field(default_factory=dict)
+
+    def variables(self) -> Iterator[tuple[str, Any]]:
+        """Every weight of the graph, once, and Keras's variable for it."""
+        seen: set[str] = set()
+        for name, layers in self.layers.items():
+            variables = [variable for layer in layers for variable in layer.weights]
+            names = self.graph.node(name).weights.values()
+            for weight, variable in zip(names, variables, strict=True):
+                if weight not in seen:
+                    seen.add(weight)
+                    yield weight, variable
+
+    def load(self, weights: WeightStore) -> None:
+        """Set every weight.
+
+        Raises:
+            ErrorGroup: Every weight that is missing, extra, or of another shape or dtype.
+        """
+        weights.check(self.graph.weights)
+        for name, variable in self.variables():
+            variable.assign(weights[name].load())
+        for layer in self.model.layers:
+            if isinstance(layer, keras.layers.Normalization):
+                layer.finalize_state()
+
+    def arrays(self) -> dict[str, Array]:
+        """Every weight as it is now."""
+        return {
+            name: as_array(variable).astype(self.graph.weight(name).dtype.numpy, copy=False)
+            for name, variable in self.variables()
+        }
+
+
+def to_keras(graph: Graph, weights: WeightStore | None = None) -> Any:
+    """The graph as a Keras functional model.
+
+    Args:
+        graph: The graph.
+        weights: The model's weights; drawn by the graph's own initializers, with seed 0, if None.
+
+    Returns:
+        A `keras.Model` whose layers have the nodes' names, with ``__`` for the slash, which Keras
+        refuses. Dropout, augmentation and regularizers are in it: it can be trained.
+
+    Raises:
+        ErrorGroup: The weights do not fit the graph.
+    """
+    twin = build_twin(graph)
+    twin.load(weights or WeightStore.random(graph.weights, seed=0))
+    return twin.model
+
+
+def build_twin(
+    graph: Graph, *, logits: bool = False, dtype: str = "float32", seed: int | None = None
+) -> KerasTwin:
+    """Build a graph's functional model, with Keras's own first weights.
+
+    Args:
+        graph: The graph.
+        logits: Leave out the softmax or sigmoid that an output ends with.
+        dtype: What layers compute in: float32, or mixed_bfloat16. Preprocessing and outputs are
+            float32 always.
+        seed: What layers that draw at random are seeded from, where they have no seed of their
+            own; each gets its own number. None leaves that to Keras.
+    """
+    twin = KerasTwin(graph)
+    outputs = set(graph.outputs.values())
+    shared: dict[Any, list[Any]] = {}
+    for number, node in enumerate(graph):
+        if isinstance(node.op, Input):
+            shape = [None if is_symbolic(size) else size for size in node.op.shape]
+            twin.tensors[node.name] = keras.Input(shape, name=keras_name(node.name))
+            continue
+        last = node.name in outputs
+        op = without_final_activation(node.op) if logits and last else node.op
+        op = _seeded(op, seed, number)
+        kind = "float32" if last or isinstance(op, Rescaling | Normalization) else dtype
+        weights = tuple(node.weights.values())
+        key = (node.op, weights) if weights else node.name
+        if key not in shared:
+            shared[key] = keras_layers(op, keras_name(node.name), kind) if op else []
+        twin.layers[node.name] = shared[key]
+        twin.tensors[node.name] = _applied(node, shared[key], twin.tensors)
+    twin.model = keras.Model(
+        [twin.tensors[node.name] for node in graph.inputs],
+        [twin.tensors[source] for source in graph.outputs.values()],
+        name=keras_name(graph.name),
+    )
+    return twin
+
+
+def final_activation(op: Op) -> ActivationFunction | None:
+    """The softmax or sigmoid that an operator ends with."""
+    found = op if isinstance(op, ActivationFunction) else getattr(op, "activation", None)
+    if isinstance(found, Sigmoid) or (isinstance(found, Softmax) and found.axis == -1):
+        return found
+    return None
+
+
+def without_final_activation(op: Op) -> Op | None:
+    """The operator without the softmax or sigmoid that it ends with; None if it is just that."""
+    if final_activation(op) is None:
+        return op
+    if isinstance(op, ActivationFunction | Activation):
+        return None
+    return _with(op, activation=None)
+
+
+def keras_layers(op: Op, name: str, dtype: str = "float32") -> list[Any]:
+    """Keras's layers for an operator, to be applied one after another."""
+    if isinstance(op, Activation) and isinstance(op.activation, PReLU):
+        return keras_layers(op.activation, name, dtype)
+    if isinstance(op, LocalResponseNormalization):
+        return [LocalResponses(**_fields(op), name=name, dtype=dtype)]
+    arguments = _arguments(op)
+    before: list[Any] = []
+    if isinstance(op, Convolution) and not isinstance(op.padding, str):
+        padding = getattr(keras.layers, f"ZeroPadding{op.spatial_axes}D")
+        margins = _margins(op.window.pads((1,) * op.spatial_axes))
+        before = [padding(margins, name=f"{name}__pads", dtype=dtype)]
+        arguments["padding"] = "valid"
+    after: list[Any] = []
+    if isinstance(getattr(op, "activation", None), PReLU):
+        after = keras_layers(arguments.pop("activation"), f"{name}__activation", dtype)
+    return [*before, getattr(keras.layers, op.title)(**arguments, name=name, dtype=dtype), *after]
+
+
+def needs_xla(layer: Any) -> bool:
+    """Whether TensorFlow can run a layer on CPU only when it is compiled by XLA."""
+    transposed = type(layer).__name__.endswith("DTranspose")
+    return transposed and max(layer.dilation_rate) > 1
+
+
+def keras_activation(function: ActivationFunction) -> Any:
+    """The name that Keras has for a function, or Keras's function with its options."""
+    presets = {n: preset for n, (kind, preset) in FUNCTIONS.items() if kind is type(function)}
+    for name in presets:
+        if ActivationFunction.decode(name) == function:
+            return name
+    plainest = min(presets, key=lambda name: len(presets[name]))
+    return functools.partial(keras.activations.get(plainest), **_fields(function))
+
+
+def _applied(node: Node, layers: Sequence[Any], tensors: Mapping[str, Any]) -> Any:
+    """Keras's symbolic result of a node."""
+    inputs = [tensors[name] for name in node.inputs]
+    value = inputs[0] if len(inputs) == 1 else inputs
+    try:
+        for layer in layers:
+            value = layer(value)
+    except Exception as error:
+        raise GraphCNNError(
+            f"Keras cannot build it: {error}", location=node.location, subject=node.subject
+        ) from error
+    return value
+
+
+def _seeded(op: Op | None, seed: int | None, number: int) -> Op | None:
+    """The operator with a seed, if it draws at random and has none."""
+    if op is None or seed is None or getattr(op, "seed", seed) is not None:
+        return op
+    return _with(op, seed=seed + number)
+
+
+def _with(op: Any, **changes: Any) -> Op:
+    """The operator with other fields; which ones there are, its own class knows."""
+    changed: Op = replace(op, **changes)
+    return changed
+
+
+def _arguments(op: Op) -> dict[str, Any]:
+    """An operator's fields as Keras's arguments."""
+    given = {k: v for k, v in _fields(op).items() if not k.endswith("_initializer")}
+    if isinstance(op, ZeroPadding):
+        given["padding"] = _margins(op.pads)
+    if isinstance(op, UpSampling1D):
+        (given["size"],) = per_axis(op.size, 1)
+    if isinstance(op, Cropping):
+        given["cropping"] = _margins(op.crops)
+    for name, value in given.items():
+        if isinstance(value, ActivationFunction) and not isinstance(value, PReLU):
+            given[name] = keras_activation(value)
+        if isinstance(value, Regularizer):
+            given[name] = getattr(keras.regularizers, type(value).__name__)(**_fields(value))
+    return given
+
+
+def _fields(options: Any) -> dict[str, Any]:
+    return {f.name: getattr(options, f.name) for f in option_fields(type(options))}
+
+
+def _margins(pads: tuple[tuple[int, int], ...]) -> Any:
+    return pads[0] if len(pads) == 1 else pads

@@ -1,0 +1,53 @@
+"""A model's output in TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from graphcnn.graph import Graph
+from graphcnn.weights import WeightStore
+
+from .build import build_twin, needs_xla
+from .engine import tf
+
+if TYPE_CHECKING:
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def predict(
+    graph: Graph,
+    weights: WeightStore,
+    x: Array,
+    batch_size: int = 256,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Array:
+    """The first output of a model of one input, in float32.
+
+    Args:
+        graph: The model.
+        weights: Its weights.
+        x: The inputs, (samples, *sizes), channels last; they become float32 batch by batch.
+        batch_size: Samples at a time.
+        progress: Told of samples that are done, and of all.
+
+    Raises:
+        ErrorGroup: The weights do not fit the graph.
+    """
+    twin = build_twin(graph)
+    twin.load(weights)
+    compiled = any(needs_xla(layer) for layer in twin.model.layers)
+    shape = (None, *twin.model.inputs[0].shape[1:])
+    run = tf.function(
+        lambda batch: tf.nest.flatten(twin.model(batch, training=False))[0],
+        input_signature=[tf.TensorSpec(shape, tf.float32)],
+        jit_compile=compiled or None,
+    )
+    results = []
+    for start in range(0, len(x), batch_size):
+        batch = x[start : start + batch_size].astype(np.float32)
+        results.append(run(tf.constant(batch)).numpy())
+        progress(min(start + batch_size, len(x)), len(x))
+    return np.concatenate(results)
