@@ -133,6 +133,14 @@ class DataError(GraphCNNError):
     """Training or test data that cannot be read, or does not fit the model."""
 
 
+class EvaluationError(GraphCNNError):
+    """Predictions that cannot be compared with the truth."""
+
+
+class PictureError(GraphCNNError):
+    """A picture that cannot be drawn."""
+
+
 class MissingExtra(GraphCNNError):
     """A command needs a package that is not installed."""
 

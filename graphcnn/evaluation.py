@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from .datasets import Dataset, Split, read_dataset
-from .errors import DataError, GraphCNNError
+from .errors import DataError, EvaluationError
 from .runtime.predict import Predictor, Progress
 from .runtime.session import Provider
 from .runtime.signature import Array
@@ -27,10 +27,6 @@ _SUM_TOLERANCE = 1e-3
 
 _SAME_OUTPUT = 1e-4
 """Outputs that are no scores are the same within this, relative to the largest magnitude."""
-
-
-class EvaluationError(GraphCNNError):
-    """Predictions that cannot be compared with the truth."""
 
 
 @dataclass(frozen=True, slots=True)

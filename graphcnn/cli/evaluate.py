@@ -105,17 +105,16 @@ def _evaluate_file(model: str, **options: Any) -> EvaluationReport:
 def _evaluate_model(
     model: str, weights: str, both: bool, data: str, split: Any, batch_size: int, provider: Any
 ) -> EvaluationReport:
-    from graphcnn.datasets import read_dataset
+    from graphcnn.datasets import read_model_data
     from graphcnn.evaluation import EvaluationReport, choose_split, class_names, compare, measure
     from graphcnn.frontends.yaml import load
     from graphcnn.training import predict
     from graphcnn.weights import WeightStore
 
     graph = load(model)
-    sizes, outputs = _sizes(graph)
     store = WeightStore.read(weights, graph.weights_by_node)
     store.check(graph.weights)
-    dataset = read_dataset(data, sizes, outputs)
+    dataset = read_model_data(data, graph)
     samples = choose_split(dataset, split)
     names = class_names(dataset.classes, graph.classes or store.classes)
 
@@ -146,19 +145,3 @@ def _compiled(graph: Graph, store: WeightStore, provider: Any) -> Predictor:
         path = Path(folder) / "model.onnx"
         compile_graph(graph, path, weights=store)
         return Predictor(path, provider)
-
-
-def _sizes(graph: Graph) -> tuple[tuple[int | None, ...], tuple[int, ...] | None]:
-    """The sizes of one sample of the input, None where they are open, and of the output."""
-    from graphcnn.errors import GraphError
-    from graphcnn.types import is_symbolic
-
-    if len(graph.inputs) != 1:
-        names = ", ".join(node.name for node in graph.inputs)
-        raise GraphError(f"the model has {len(graph.inputs)} inputs, {names}, and data are for one")
-    taken = graph.type(graph.inputs[0].name).sizes
-    given = graph.type(next(iter(graph.outputs.values()))).sizes
-    return (
-        tuple(None if is_symbolic(size) else size for size in taken),
-        None if any(map(is_symbolic, given)) else given,
-    )

@@ -207,8 +207,8 @@ def confusion(model: str, data: str, split: Any, output: Path, force: bool) -> N
       graphcnn plot confusion model.onnx --data fashion_mnist -o confusion.png
     """
     _check_output(output, force)
+    from graphcnn.errors import PictureError
     from graphcnn.evaluation import Classification, evaluate_file
-    from graphcnn.report.figure import PictureError
     from graphcnn.report.predictions import draw_confusion
 
     with samples_bar("onnxruntime") as progress:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 import numpy as np
 
-from graphcnn.errors import ExportError, GraphCNNError, MissingExtra
+from graphcnn.errors import ExportError, MissingExtra, PictureError
 from graphcnn.files import replacing
 
 if TYPE_CHECKING:
@@ -57,10 +57,6 @@ _STYLE: dict[str, Any] = {
     "text.parse_math": False,
 }
 """One look for all, whatever a matplotlibrc says. A dollar sign in a name is no mathematics."""
-
-
-class PictureError(GraphCNNError):
-    """Something that cannot be drawn."""
 
 
 def load_matplotlib() -> ModuleType:

@@ -7,9 +7,10 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from graphcnn.errors import PictureError
 from graphcnn.recipe.history import is_rising
 
-from .figure import PictureError, fitted, styled
+from .figure import fitted, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

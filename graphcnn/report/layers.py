@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from graphcnn.errors import did_you_mean
+from graphcnn.errors import PictureError, did_you_mean
 from graphcnn.graph import Graph
 from graphcnn.ops.conv import Convolution, ConvTranspose, DepthwiseConv, SeparableConv
 from graphcnn.weights import WeightStore
@@ -16,7 +16,6 @@ from graphcnn.weights import WeightStore
 from .figure import (
     IMAGE_CHANNELS,
     Array,
-    PictureError,
     Sheet,
     as_images,
     mosaic,

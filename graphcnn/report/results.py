@@ -12,6 +12,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from .format import printable
+
 if TYPE_CHECKING:
     from graphcnn.runtime.run import Output, RunResult, Score
 
@@ -69,7 +71,7 @@ def results_table(result: RunResult, top: int) -> Group:
         if scores is None:
             others.append(output)
         else:
-            title = Text(f"\n{_plain(output.name)}  {_type(output)}", style="bold")
+            title = Text(f"\n{printable(output.name)}  {_type(output)}", style="bold")
             parts += [title, _score_table(output, scores), *_left_out(output)]
     if others:
         parts += ["", _summary_table(others)]
@@ -114,7 +116,7 @@ def _score_table(output: Output, scores: list[list[Score]]) -> Table:
     for sample, best in enumerate(scores[:_SAMPLES_SHOWN]):
         for place, score in enumerate(best):
             row = [str(sample) if place == 0 else ""] * batch + [str(score.index)]
-            row += [_plain(score.name)] if score.name is not None else []
+            row += [printable(score.name)] if score.name is not None else []
             table.add_row(*map(Text, [*row, f"{score.value:g}"]))
     return table
 
@@ -126,7 +128,7 @@ def _summary_table(outputs: list[Output]) -> Table:
     for title in ("min", "mean", "max"):
         table.add_column(title, justify="right")
     for output in outputs:
-        row = [_plain(output.name), _type(output), *_statistics(output.values)]
+        row = [printable(output.name), _type(output), *_statistics(output.values)]
         table.add_row(*map(Text, row))
     return table
 
@@ -157,7 +159,7 @@ def _numbers(output: Output) -> list[RenderableType]:
     for number, sample in enumerate(samples[:_SAMPLES_SHOWN]):
         place = f", sample {number}" if len(samples) > 1 else ""
         for label, grid in _grids(sample, output.layout):
-            parts.append(Text(f"\n{_plain(output.name)}{place}{label}", style="bold"))
+            parts.append(Text(f"\n{printable(output.name)}{place}{label}", style="bold"))
             parts.append(Text("\n".join(_rows(grid)), no_wrap=True, overflow="ignore"))
     return parts + _left_out(output) if output.values.ndim > 1 else parts
 
@@ -189,8 +191,3 @@ def _rows(grid: Array) -> list[str]:
 def _number(value: np.generic) -> str:
     number = value.item()
     return f"{number:g}" if isinstance(number, float) else str(int(number))
-
-
-def _plain(text: str) -> str:
-    """A name from a file without what a terminal would take for a command."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -17,8 +17,7 @@ from PIL import Image
 
 import graphcnn
 from graphcnn.cli.plot import command
-from graphcnn.errors import ExportError, GraphCNNError, MissingExtra, RuntimeFailure
-from graphcnn.report.figure import PictureError
+from graphcnn.errors import ExportError, GraphCNNError, MissingExtra, PictureError, RuntimeFailure
 from graphcnn.weights import WeightStore
 
 MODEL = """
