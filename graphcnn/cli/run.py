@@ -8,9 +8,11 @@ from typing import Literal
 import click
 
 
-@click.command("run", short_help="Run an .onnx file on an array or an image.")
+@click.command("run", short_help="Run an .onnx file on arrays or images.")
 @click.argument("model", metavar="MODEL.onnx", type=click.Path(path_type=Path))
-@click.argument("inputs", metavar="INPUT", type=click.Path(path_type=Path))
+@click.argument(
+    "inputs", metavar="INPUT...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
 @click.option(
     "--provider",
     type=click.Choice(["auto", "cpu", "cuda"]),
@@ -37,7 +39,7 @@ import click
 @click.option("--force", is_flag=True, help="Replace OUT.npz if it exists.")
 def command(
     model: Path,
-    inputs: Path,
+    inputs: tuple[Path, ...],
     provider: Literal["auto", "cpu", "cuda"],
     top: int,
     output: Path | None,
@@ -46,8 +48,8 @@ def command(
 ) -> None:
     """Run a compiled model and print what comes out.
 
-    INPUT is a .npy file, an .npz file with an array for each of the model's inputs, or an image
-    (PNG, JPEG, BMP, GIF). An array is taken as it is, in the model's own layout; a batch or a
+    Each INPUT is a .npy file, an .npz file with an array for each of the model's inputs, or an
+    image (PNG, JPEG, BMP, GIF). An array is taken as it is, in the model's own layout; a batch or a
     single channel that is left out is added. An image is converted to the model's channels, height,
     width and layout, as numbers from 0 to 255: scaling them is for the model's own Rescaling or
     Normalization layer.
@@ -60,6 +62,7 @@ def command(
     \b
     Examples:
       graphcnn run model.onnx photo.png
+      graphcnn run model.onnx photos/*.jpg --top 1
       graphcnn run model.onnx batch.npy --provider cuda --top 3
       graphcnn run model.onnx inputs.npz -o outputs.npz --json
     """
@@ -68,11 +71,11 @@ def command(
     from graphcnn.files import check_target
     from graphcnn.report.console import show
     from graphcnn.report.results import results_json, results_table
-    from graphcnn.runtime.run import run
+    from graphcnn.runtime.run import run_files
 
     if output:
         check_target(output, force)
-    result = run(model, inputs, provider)
+    result = run_files(model, inputs, provider)
     if output:
         result.save(output)
     if as_json:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +11,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
+
+from graphcnn.evaluation import score_kind
 
 from .format import printable
 
@@ -41,7 +43,8 @@ def results_json(result: RunResult, top: int) -> dict[str, Any]:
         top: How many of the highest scores of each sample to list.
 
     Returns:
-        ``model``, ``provider`` and ``outputs``: for each its ``name``, ``shape``, ``dtype``,
+        ``model``, ``provider``, ``samples`` (the file of each, where there are several) and
+        ``outputs``: for each its ``name``, ``shape``, ``dtype``,
         ``values`` (nested lists, or null for more than 10,000 elements) and ``top`` (for each
         sample a list of ``index``, ``value`` and ``name`` where there are class names; null where
         the output is not a row of scores a sample).
@@ -49,6 +52,7 @@ def results_json(result: RunResult, top: int) -> dict[str, Any]:
     return {
         "model": result.model,
         "provider": result.provider,
+        **({"samples": list(result.samples)} if result.samples else {}),
         "outputs": [_output_json(output, top) for output in result.outputs],
     }
 
@@ -72,7 +76,7 @@ def results_table(result: RunResult, top: int) -> Group:
             others.append(output)
         else:
             title = Text(f"\n{printable(output.name)}  {_type(output)}", style="bold")
-            parts += [title, _score_table(output, scores), *_left_out(output)]
+            parts += [title, _score_table(output, scores, result.samples), *_left_out(output)]
     if others:
         parts += ["", _summary_table(others)]
     for output in others:
@@ -105,17 +109,19 @@ def _strict(value: Any) -> Any:
     return "NaN" if math.isnan(value) else f"{'-' * (value < 0)}Infinity"
 
 
-def _score_table(output: Output, scores: list[list[Score]]) -> Table:
+def _score_table(output: Output, scores: list[list[Score]], names: Sequence[str]) -> Table:
     batch = len(scores) > 1
+    names = names or [str(number) for number in range(len(scores))]
     table = _table()
     for title in ["sample"] * batch + ["class"]:
         table.add_column(title, justify="right")
     if output.classes:
         table.add_column("name", overflow="fold")
-    table.add_column("value", justify="right")
+    likely = score_kind(output.values) == "probabilities"
+    table.add_column("probability" if likely else "value", justify="right")
     for sample, best in enumerate(scores[:_SAMPLES_SHOWN]):
         for place, score in enumerate(best):
-            row = [str(sample) if place == 0 else ""] * batch + [str(score.index)]
+            row = [printable(names[sample]) if place == 0 else ""] * batch + [str(score.index)]
             row += [printable(score.name)] if score.name is not None else []
             table.add_row(*map(Text, [*row, f"{score.value:g}"]))
     return table

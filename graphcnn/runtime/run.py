@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from graphcnn.files import replacing
 
 from .inputs import fit_inputs, read_inputs
 from .session import Provider, first_line, open_session
-from .signature import Array, read_signature
+from .signature import Array, Signature, read_signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +78,13 @@ class RunResult:
         model: The file.
         provider: What ran it, as onnxruntime calls it.
         outputs: Its results, in the order of the file.
+        samples: The file that each sample was read from, where there was more than one.
     """
 
     model: str
     provider: str
     outputs: tuple[Output, ...]
+    samples: tuple[str, ...] = ()
 
     def save(self, path: str | Path) -> None:
         """Write all outputs to an .npz file, by their names, whole or not at all.
@@ -118,6 +120,38 @@ def run(
         feeds = read_inputs(inputs, signature.inputs)
     else:
         feeds = fit_inputs(inputs, signature.inputs)
+    return _run(session, signature, str(model), feeds)
+
+
+def run_files(
+    model: str | Path, files: Sequence[str | Path], provider: Provider = "auto"
+) -> RunResult:
+    """Run a model on each of several files, and put what comes out together along the batch.
+
+    Args:
+        model: An .onnx file.
+        files: .npy, .npz or image files.
+        provider: ``auto`` takes CUDA where the installed onnxruntime can use it.
+
+    Raises:
+        MissingExtra: onnxruntime is not installed, or Pillow and an input is an image.
+        RuntimeFailure: As of `run`; or the results of two files have other shapes.
+    """
+    if len(files) == 1:
+        return run(model, files[0], provider)
+    session = open_session(model, provider)
+    signature = read_signature(session)
+    results = [
+        _run(session, signature, str(model), read_inputs(path, signature.inputs)) for path in files
+    ]
+    outputs = tuple(_joined(found) for found in zip(*(r.outputs for r in results), strict=True))
+    samples = [
+        str(path) for path, result in zip(files, results, strict=True) for _ in _samples(result)
+    ]
+    return RunResult(str(model), results[0].provider, outputs, tuple(samples))
+
+
+def _run(session: Any, signature: Signature, model: str, feeds: dict[str, Array]) -> RunResult:
     try:
         found = session.run(None, feeds)
     except Exception as error:
@@ -126,7 +160,23 @@ def run(
         Output(spec.name, values, spec.layout, _names(signature.classes, values))
         for spec, values in zip(signature.outputs, found, strict=True)
     )
-    return RunResult(str(model), session.get_providers()[0], outputs)
+    return RunResult(model, session.get_providers()[0], outputs)
+
+
+def _samples(result: RunResult) -> range:
+    return range(len(result.outputs[0].values))
+
+
+def _joined(outputs: Sequence[Output]) -> Output:
+    """One output of several runs, along the batch."""
+    shapes = {output.values.shape[1:] for output in outputs}
+    if len(shapes) > 1 or not outputs[0].values.ndim:
+        found = " and ".join(str(list(shape)) for shape in sorted(shapes))
+        raise RuntimeFailure(
+            f"{outputs[0].name} has samples of {found}: they cannot be put together",
+            hint="run one file at a time",
+        )
+    return replace(outputs[0], values=np.concatenate([output.values for output in outputs]))
 
 
 def _names(classes: tuple[str, ...], values: Array) -> tuple[str, ...]:

@@ -8,13 +8,14 @@ weights is a layer after it, and local response normalization is TensorFlow's fu
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graphcnn.errors import GraphCNNError
+from graphcnn.errors import GraphCNNError, TrainingError
 from graphcnn.graph import Graph, Node
 from graphcnn.naming import keras_name
 from graphcnn.ops import (
@@ -149,6 +150,7 @@ def build_twin(
         seed: What layers that draw at random are seeded from, where they have no seed of their
             own; each gets its own number. None leaves that to Keras.
     """
+    _check_onednn(graph)
     twin = KerasTwin(graph)
     outputs = set(graph.outputs.values())
     shared: dict[Any, list[Any]] = {}
@@ -173,6 +175,26 @@ def build_twin(
         name=keras_name(graph.name),
     )
     return twin
+
+
+def _check_onednn(graph: Graph) -> None:
+    """Refuse what TensorFlow would compute wrongly.
+
+    On x86-64 its oneDNN kernels (2.21) read outside of an image of one channel where strides are
+    uneven: the result changes from run to run.
+    """
+    if os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "0":
+        return
+    for node in graph:
+        if not isinstance(node.op, Convolution) or len(set(node.op.window.strides)) == 1:
+            continue
+        if graph.input_types(node)[0].channels == 1:
+            raise TrainingError(
+                "TensorFlow's oneDNN kernels are wrong for one channel and uneven strides",
+                location=node.location,
+                subject=node.subject,
+                hint="set TF_ENABLE_ONEDNN_OPTS=0 in the environment; its other kernels are right",
+            )
 
 
 def final_activation(op: Op) -> ActivationFunction | None:

@@ -29,14 +29,14 @@ ROUND_SECONDS = 0.05
 def export(example: str, ours: str, theirs: str) -> None:
     """Write both files of an example, with the same random weights."""
     import graphcnn
-    from tests import keras_twin
+    from graphcnn.training import to_keras
+    from tests.keras_twin import random_arrays, random_feeds
 
     graph = graphcnn.load(EXAMPLES / f"{example}.yaml")
-    arrays = keras_twin.random_arrays(graph)
-    graphcnn.compile(graph, ours, weights=graphcnn.WeightStore.from_arrays(arrays))
-    model = keras_twin.keras_model(graph)
-    keras_twin.set_weights(model, graph, arrays)
-    model(keras_twin.random_feeds(graph))
+    weights = graphcnn.WeightStore.from_arrays(random_arrays(graph))
+    graphcnn.compile(graph, ours, weights=weights)
+    model = to_keras(graph, weights)
+    model(random_feeds(graph))
     model.export(theirs, format="onnx", verbose=False)
 
 

@@ -80,7 +80,7 @@ class TestPrinting:
         np.save(tmp_path / "x.npy", np.ones((3, 6, 4)))
         lines = squeezed(printed(classifier, tmp_path / "x.npy", "--top", "2")).splitlines()
         assert "scores float32[1, 10]" in lines
-        assert "class name value" in lines
+        assert "class name probability" in lines
         assert sum("<" in line for line in lines) == 2
 
     def test_a_title_wider_than_its_table_is_one_line(self) -> None:
@@ -257,3 +257,16 @@ class TestErrors:
         result = graphcnn(by_hand, hand_file, *arguments)
         assert result.returncode == 2
         assert "Usage: graphcnn run" in result.stderr
+
+
+class TestSeveralFiles:
+    def test_samples_are_called_after_their_files(self, classifier: Path, tmp_path: Path) -> None:
+        for name in ("one.npy", "two.npy"):
+            np.save(tmp_path / name, np.ones((3, 6, 4)))
+        files = [tmp_path / "one.npy", tmp_path / "two.npy"]
+        lines = squeezed(printed(classifier, *files, "--top", "1")).splitlines()
+        assert "scores float32[2, 10]" in lines
+        assert [line.split()[0] for line in lines[-2:]] == [str(path) for path in files]
+        found = json.loads(printed(classifier, *files, "--json"))
+        assert found["samples"] == [str(path) for path in files]
+        assert found["outputs"][0]["shape"] == [2, 10]
