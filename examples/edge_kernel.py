@@ -28,7 +28,7 @@ def main() -> None:
     graph = graphcnn.load(Path(__file__).with_name("edge_kernel.yaml"))
     assert graph.recipe is not None
     with tempfile.TemporaryDirectory() as folder:
-        progress = EpochLines(graph.recipe.epochs, None, None)
+        progress = EpochLines(graph.recipe.epochs)
         result = train(graph, data, graph.recipe, RunDirectory(Path(folder) / "run"), progress)
         assert result.weights is not None
         kernel = result.weights["edges/kernel"].load().ravel()

@@ -68,6 +68,11 @@ def option_fields(cls: type[Options]) -> tuple[Field[Any], ...]:
     return fields(cls)  # type: ignore[arg-type]
 
 
+def field_values(options: Options) -> dict[str, Any]:
+    """Every field's value by its name."""
+    return {field.name: getattr(options, field.name) for field in option_fields(type(options))}
+
+
 def required_fields(cls: type[Options]) -> list[str]:
     """The fields that have no default."""
     return [f.name for f in option_fields(cls) if f.default is f.default_factory is MISSING]

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .options import Options, option_fields
+from .options import Options, field_values, option_fields
 from .types import LAST, DType
 
 if TYPE_CHECKING:
     from .graph import Graph, Node
 
 
-def print_graph(graph: Graph) -> str:
-    """The graph, its nodes in order, each with its type, layout and origin."""
-    rows = [_row(graph, node) for node in graph]
+def print_graph(graph: Graph, origins: bool = True) -> str:
+    """The graph, its nodes in order, each with its type and layout, and the line it came from."""
+    rows = [_row(graph, node, origins) for node in graph]
     width = max((len(row[0]) for row in rows), default=0)
     lines = [f"  {text:<{width}}  {rest}".rstrip() for text, rest in rows]
     results = ", ".join(k if k == v else f"{k}={v}" for k, v in graph.outputs.items())
@@ -22,7 +22,7 @@ def print_graph(graph: Graph) -> str:
     return "\n".join([head, *lines, f"  return {results}"])
 
 
-def _row(graph: Graph, node: Node) -> tuple[str, str]:
+def _row(graph: Graph, node: Node, origins: bool) -> tuple[str, str]:
     default = {role: f"{node.name}/{role}" for role in node.weights}
     shared = {f"weights.{k}": v for k, v in node.weights.items() if v != default[k]}
     arguments = [*node.inputs, *print_options({**non_defaults(node.op), **shared})]
@@ -30,14 +30,14 @@ def _row(graph: Graph, node: Node) -> tuple[str, str]:
     rest = f": {graph.type(node.name)}"
     if node.layout != LAST:
         rest += f" {node.layout}"
-    if node.location:
+    if node.location and origins:
         rest += f"  # line {node.location.line}"
     return text, rest
 
 
 def non_defaults(options: Options) -> dict[str, Any]:
     """The fields that differ from their defaults, in the order they are declared."""
-    found = {field.name: getattr(options, field.name) for field in option_fields(type(options))}
+    found = field_values(options)
     return {
         field.name: found[field.name]
         for field in option_fields(type(options))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import (
     ErrorGroup,
+    ExportError,
     GraphCNNError,
     OptionError,
     ShapeError,
@@ -151,7 +152,11 @@ class WeightStore(Mapping[str, Weight]):
 
     @classmethod
     def read(
-        cls, path: str | Path, layers: Mapping[str, Sequence[str]] | None = None
+        cls,
+        path: str | Path,
+        layers: Mapping[str, Sequence[str]] | None = None,
+        *,
+        partial: bool = False,
     ) -> WeightStore:
         """Read a weights file, by its ending. Nothing in it is executed.
 
@@ -159,6 +164,8 @@ class WeightStore(Mapping[str, Weight]):
             path: A .safetensors, .npz, .weights.h5 or .keras file.
             layers: The weights of each node in order, `Graph.weights_by_node`: Keras's files have
                 names for layers, not for weights.
+            partial: Pass over layers of a file of Keras's that are not in the model, and miss
+                those that are not in the file.
 
         Raises:
             MissingExtra: It is Keras's, and h5py is not installed.
@@ -176,7 +183,7 @@ class WeightStore(Mapping[str, Weight]):
         if not path.is_file():
             raise WeightError(f"{path}: no such file")
         try:
-            weights, classes = _read(path, ending, layers)
+            weights, classes = _read(path, ending, layers, partial)
             return cls(weights, f"sha256:{file_digest(path)}", classes)
         except GraphCNNError:
             raise
@@ -215,15 +222,10 @@ class WeightStore(Mapping[str, Weight]):
         """Write a .safetensors file, through a file beside it that is renamed when complete.
 
         Raises:
-            WeightError: The file cannot be written; what was there before stays.
+            ExportError: The file cannot be written; what was there before stays.
         """
-        from safetensors.numpy import save_file
-
-        from .files import replacing
-
         metadata = {_CLASSES: json.dumps(self.classes)} if self.classes else None
-        with replacing(Path(path)) as partial:
-            save_file({name: weight.load() for name, weight in self.items()}, partial, metadata)
+        save_arrays(Path(path), {name: weight.load() for name, weight in self.items()}, metadata)
 
 
 _ENDINGS = (".safetensors", ".npz", WEIGHTS_ENDING, ARCHIVE_ENDING)
@@ -233,6 +235,31 @@ _CLASSES = "classes"
 
 _MOST_HINTS = 10
 """Names that are looked up among the model's, of those that are not in it."""
+
+
+def save_arrays(
+    path: Path, arrays: Mapping[str, Array], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write a .safetensors file whole, or leave what was there before.
+
+    Args:
+        path: The file.
+        arrays: What goes into it, by name.
+        metadata: Texts that go with it.
+
+    Raises:
+        ExportError: It cannot be written: the disk may be full.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
+
+    from .files import replacing
+
+    with replacing(path) as partial:
+        try:
+            save_file(dict(arrays), partial, dict(metadata or {}) or None)
+        except SafetensorError as error:
+            raise ExportError(f"{path} cannot be written: {error}") from error
 
 
 def _drawn(name: str, spec: WeightSpec, seed: int) -> Weight:
@@ -257,7 +284,7 @@ def _held(array: Array) -> Weight:
 
 
 def _read(
-    path: Path, ending: str, layers: Mapping[str, Sequence[str]] | None
+    path: Path, ending: str, layers: Mapping[str, Sequence[str]] | None, partial: bool
 ) -> tuple[dict[str, Weight], tuple[str, ...]]:
     """The weights in a file, and the names of their classes."""
     if ending == ".safetensors":
@@ -269,7 +296,7 @@ def _read(
             f"{path}: a file of Keras's names layers, not weights",
             hint="WeightStore.read(path, graph.weights_by_node)",
         )
-    return _read_keras(path, layers), ()
+    return _read_keras(path, layers, partial), ()
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Weight], tuple[str, ...]]:
@@ -315,7 +342,9 @@ def _stored(path: Path, name: str, entry: Mapping[str, Any], start: int) -> Weig
     return Weight(shape, dtype, load)
 
 
-def _read_keras(path: Path, layers: Mapping[str, Sequence[str]]) -> dict[str, Weight]:
+def _read_keras(
+    path: Path, layers: Mapping[str, Sequence[str]], partial: bool
+) -> dict[str, Weight]:
     """The arrays of a file of Keras's, by the names that the graph has for them.
 
     Nodes that share all their weights are one layer there, called after one of them. An activation
@@ -344,10 +373,10 @@ def _read_keras(path: Path, layers: Mapping[str, Sequence[str]]) -> dict[str, We
         else:
             rows = zip(names, arrays, strict=True)
             weights |= {name: _stored_by_keras(path, name, array) for name, array in rows}
-    for layer in absent:
+    for layer in () if partial else absent:
         if not weights.keys() >= set(layers[nodes[layer]]):
             errors.append(WeightError(f"layer {layer} is missing in the file"))
-    for count, layer in enumerate(stored):
+    for count, layer in enumerate(() if partial else stored):
         hint = did_you_mean(layer, nodes) if count < _MOST_HINTS else None
         errors.append(WeightError(f"layer {layer} of the file is not in the model", hint=hint))
     if errors:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, TextIO
 
 import click
@@ -30,23 +30,26 @@ def samples_bar(label: str) -> Iterator[Any]:
 
 
 @contextmanager
-def epoch_lines(epochs: int, log: TextIO | None) -> Iterator[Any]:
+def epoch_lines(epochs: int, log: str | None) -> Iterator[EpochLines]:
     """A `graphcnn.training.Progress`: a bar for the epoch on a terminal, and a line an epoch.
 
     Args:
         epochs: How many there will be.
-        log: Where a line of JSON an epoch goes too.
+        log: The file for a line of JSON an epoch, ``-`` for standard output, or None.
     """
-    if not sys.stderr.isatty():
-        yield EpochLines(epochs, log, None)
-        return
+    with ExitStack() as stack:
+        bar = stack.enter_context(_epoch_bar()) if sys.stderr.isatty() else None
+        lines = EpochLines(epochs, log, bar)
+        stack.callback(lines.close)
+        yield lines
+
+
+def _epoch_bar() -> Any:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), "loss {task.fields[loss]}")
-    console = Console(stderr=True)
-    with Progress("{task.description}", *columns, console=console, transient=True) as bar:
-        yield EpochLines(epochs, log, bar)
+    return Progress("{task.description}", *columns, console=Console(stderr=True), transient=True)
 
 
 class EpochLines:
@@ -54,19 +57,27 @@ class EpochLines:
 
     Args:
         epochs: How many epochs there will be.
-        log: Where a line of JSON an epoch goes too.
+        log: The file for a line of JSON an epoch, ``-`` for standard output, or None.
         bar: A `rich.progress.Progress` for the epoch, or None.
     """
 
-    def __init__(self, epochs: int, log: TextIO | None, bar: Any) -> None:
-        self._epochs, self._log, self._bar = epochs, log, bar
+    def __init__(self, epochs: int, log: str | None = None, bar: Any = None) -> None:
+        self._epochs, self._path, self._bar = epochs, log, bar
+        self._log: TextIO | None = None
 
-    def started(self, resumed: int, notes: Sequence[str]) -> None:
-        """Say what is not as in a run from the beginning."""
+    def started(self, history: Sequence[Mapping[str, Any]], notes: Sequence[str]) -> None:
+        """Say what is not as in a run from the beginning, and begin the log.
+
+        Raises:
+            ExportError: The log cannot be written.
+        """
+        self._log = self._opened()
+        for record in history:
+            self._write(record)
         for note in notes:
             self._say(note)
-        if resumed:
-            self._say(f"going on after epoch {resumed} of {self._epochs}")
+        if history:
+            self._say(f"going on after epoch {len(history)} of {self._epochs}")
 
     def epoch(self, number: int, steps: int) -> None:
         """Begin a bar."""
@@ -85,14 +96,33 @@ class EpochLines:
             self._bar.remove_task(self._task)
         found = [f"{k} {v:.4f}" for k, v in record.items() if k not in _TOLD_OTHERWISE]
         rate = record["samples"] / max(record["seconds"], 1e-9)
-        head = f"epoch {record['epoch']}/{self._epochs}"
-        self._say(", ".join([*found, f"{record['seconds']:.1f} s", f"{rate:,.0f} samples/s"]), head)
+        times = f"{record['seconds']:.1f} s, {rate:,.0f} samples/s"
+        self._say(f"epoch {record['epoch']}/{self._epochs}: {', '.join(found)}, {times}")
+        self._write(record)
+
+    def close(self) -> None:
+        """End the log."""
+        if self._log and self._log is not sys.stdout:
+            self._log.close()
+
+    def _opened(self) -> TextIO | None:
+        if self._path is None:
+            return None
+        if self._path == "-":
+            return sys.stdout
+        from graphcnn.errors import ExportError
+
+        try:
+            return open(self._path, "w")
+        except OSError as error:
+            raise ExportError(f"{self._path} cannot be written: {error.strerror}") from error
+
+    def _write(self, record: Mapping[str, Any]) -> None:
         if self._log:
             print(json.dumps(dict(record)), file=self._log, flush=True)
 
-    def _say(self, text: str, head: str = "") -> None:
-        line = f"{head}: {text}" if head else text
+    def _say(self, text: str) -> None:
         if self._bar:
-            self._bar.console.print(line, highlight=False, markup=False)
+            self._bar.console.print(text, highlight=False, markup=False)
         else:
-            click.echo(line, err=True)
+            click.echo(text, err=True)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TextIO
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from .progress import epoch_lines
 
 if TYPE_CHECKING:
+    from graphcnn.graph import Graph
     from graphcnn.recipe import Recipe
     from graphcnn.training import TrainResult
+    from graphcnn.weights import WeightStore
 
 
 @click.command("train", short_help="Train a model file in TensorFlow.")
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     "--data",
     required=True,
     metavar="DATA",
-    help="A folder of IDX files, CIFAR-10's batches, an .npz file, class folders, or a name.",
+    help="A folder of IDX files, CIFAR-10's batches, an .npz file, a folder of class folders of "
+    "images, or mnist, fashion_mnist, cifar10.",
 )
 @click.option(
     "-o",
@@ -33,11 +35,14 @@ if TYPE_CHECKING:
     help="Where the best weights go.  [default: MODEL with .safetensors]",
 )
 @click.option(
-    "--run", type=click.Path(path_type=Path), metavar="DIR", help="[default: runs/ and MODEL]"
+    "--run",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where the run is kept.  [default: runs/ and MODEL]",
 )
 @click.option("--resume", is_flag=True, help="Go on with the run in DIR.")
-@click.option("--epochs", type=int, help="Times to go through the training data.")
-@click.option("--batch-size", type=int, help="Samples in a batch.")
+@click.option("--epochs", type=int, help="Times to go through the training data.  [default: 10]")
+@click.option("--batch-size", type=int, help="Samples in a batch.  [default: 32]")
 @click.option("--seed", type=int, help="What all randomness starts from.")
 @click.option(
     "--precision",
@@ -57,7 +62,12 @@ if TYPE_CHECKING:
     metavar="WEIGHTS",
     help="Start from these weights; layers that they lack are drawn.",
 )
-@click.option("--freeze", multiple=True, metavar="PATTERN", help="Layers that are not trained.")
+@click.option(
+    "--freeze",
+    multiple=True,
+    metavar="PATTERN",
+    help="Names of layers that are not trained; * stands for any text.",
+)
 @click.option(
     "--strategy",
     type=click.Choice(["auto", "mirrored", "multi-worker"]),
@@ -90,31 +100,33 @@ def command(
     would have had. Ctrl-C keeps the best weights so far.
 
     The best epoch is the one with the highest validation accuracy, or the lowest validation loss,
-    or, where nothing is held back for validation (validation_split), the last.
+    or, where nothing is held back for validation (validation_split), the last; monitor: names
+    another figure to go by. Keys of the train: section, all optional: optimizer, loss, metrics,
+    epochs, batch_size, steps_per_epoch, validation_split, seed, augmentation, early_stopping,
+    class_weight, precision, monitor.
 
     \b
     Examples:
       graphcnn train model.yaml --data mnist
       graphcnn train model.yaml --data images/ -o model.safetensors --epochs 20
+      graphcnn train model.yaml --data images/ --resume
       graphcnn train model.yaml --data data.npz --set 'optimizer={sgd: {momentum: 0.9}}'
       graphcnn train model.yaml --data images/ --init-from vgg16.safetensors --freeze 'block*'
     """
     from graphcnn.datasets import read_model_data
-    from graphcnn.files import check_target
     from graphcnn.frontends.yaml import load
-    from graphcnn.weights import WeightStore
 
     graph = load(model)
     recipe = _recipe(graph.recipe, assignments, overrides)
     output = output or model.with_suffix(".safetensors")
-    check_target(output, force or resume)
-    initial = WeightStore.read(init_from, graph.weights_by_node) if init_from else None
+    _check_output(output, force or resume)
+    initial = _read(init_from, graph)
     dataset = read_model_data(data, graph)
 
     from graphcnn.training import RunDirectory, train
 
     directory = RunDirectory(run or Path("runs") / model.stem)
-    with _json_log(json_log) as log, epoch_lines(recipe.epochs, log) as progress:
+    with epoch_lines(recipe.epochs, json_log) as progress:
         result = train(
             graph,
             dataset,
@@ -132,21 +144,23 @@ def command(
     _conclude(result, output, directory.path)
 
 
-@contextmanager
-def _json_log(target: str | None) -> Iterator[TextIO | None]:
-    """The file for a line of JSON an epoch."""
-    if target is None:
-        yield None
-    elif target == "-":
-        yield sys.stdout
-    else:
-        from graphcnn.errors import ExportError
+def _check_output(output: Path, replace: bool) -> None:
+    """Refuse a place for the weights before time is spent on them."""
+    from graphcnn.errors import ExportError
+    from graphcnn.files import check_target
 
-        try:
-            with open(target, "w") as file:
-                yield file
-        except OSError as error:
-            raise ExportError(f"{target} cannot be written: {error.strerror}") from error
+    if output.suffix != ".safetensors":
+        raise ExportError(f"{output}: weights are saved as .safetensors")
+    if output.is_dir() or not output.parent.is_dir():
+        raise ExportError(f"{output} is no place for a file", hint=f"mkdir -p {output.parent}")
+    check_target(output, replace)
+
+
+def _read(path: Path | None, graph: Graph) -> WeightStore | None:
+    """The weights to start from, as far as the model has them."""
+    from graphcnn.weights import WeightStore
+
+    return WeightStore.read(path, graph.weights_by_node, partial=True) if path else None
 
 
 def _conclude(result: TrainResult, output: Path, run: Path) -> None:
@@ -168,7 +182,7 @@ def _recipe(
     """The model's recipe with the command line on top."""
     from graphcnn.recipe import Recipe
 
-    given = dict(overrides)
+    given = {key: value for key, value in overrides.items() if value is not None}
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals:
@@ -180,4 +194,4 @@ def _recipe(
 def _yaml(assignment: str, text: str) -> Any:
     from graphcnn.frontends.document import parse_document
 
-    return parse_document(text, f"--set {assignment}").plain()
+    return parse_document(text, f"--set {assignment}").plain() if text.strip() != "null" else None

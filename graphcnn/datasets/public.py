@@ -6,7 +6,7 @@ import sys
 from contextlib import redirect_stdout
 from typing import Any
 
-from graphcnn.errors import DataError, MissingExtra
+from graphcnn.errors import DataError
 
 from .dataset import Dataset, Split
 
@@ -36,14 +36,12 @@ def read_public(name: str) -> Dataset:
 
 
 def _load(name: str) -> Any:
-    try:
-        from keras import datasets
-    except ImportError:
-        raise MissingExtra("tensorflow", "train") from None
+    from graphcnn.engine import keras
+
     try:
         # Keras prints its progress to the standard output, which is for results.
         with redirect_stdout(sys.stderr):
-            return getattr(datasets, name).load_data()
+            return getattr(keras.datasets, name).load_data()
     except Exception as error:
         reason = str(error).strip().split("\n")[0]
         raise DataError(

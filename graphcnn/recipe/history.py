@@ -16,7 +16,16 @@ from .recipe import EarlyStopping
 Record = Mapping[str, Any]
 """What a run's log says of an epoch."""
 
-_RISING = ("accuracy", "auc", "precision", "recall", "f1_score", "fbeta_score", "r2_score")
+_RISING = (
+    "accuracy",
+    "auc",
+    "precision",
+    "recall",
+    "f1_score",
+    "fbeta_score",
+    "r2_score",
+    "cosine",
+)
 """Words in the names of what is better when it is more."""
 
 
@@ -36,8 +45,10 @@ def best_epoch(history: Sequence[Record], monitor: str | None) -> int:
     key = monitor or next((k for k in ("val_accuracy", "val_loss") if k in history[0]), None)
     if key is None:
         return len(history)
-    values = [_value(record, key) for record in history]
-    return values.index(max(values) if is_rising(key) else min(values)) + 1
+    sign = -1.0 if is_rising(key) else 1.0
+    values = [sign * _value(record, key) for record in history]
+    known = [math.inf if math.isnan(value) else value for value in values]
+    return known.index(min(known)) + 1
 
 
 def should_stop(history: Sequence[Record], stopping: EarlyStopping | None) -> bool:
@@ -51,15 +62,18 @@ def should_stop(history: Sequence[Record], stopping: EarlyStopping | None) -> bo
     if stopping is None:
         return False
     sign = -1.0 if is_rising(stopping.monitor, stopping.mode) else 1.0
-    best, waited, stop = math.inf, 0, False
     baseline = math.inf if stopping.baseline is None else sign * stopping.baseline
-    for record in history[stopping.start_from_epoch :]:
+    best, waited, stop = math.inf, 0, False
+    for number, record in enumerate(history):
+        if number < stopping.start_from_epoch:
+            continue
         value = sign * _value(record, stopping.monitor)
         waited += 1
-        if value < best - stopping.min_delta:
+        better = value < best - stopping.min_delta
+        if better:
             best = value
             waited = 0 if value < baseline - stopping.min_delta else waited
-        stop = waited >= max(1, stopping.patience) and waited > 0
+        stop = not better and waited >= stopping.patience and number > 0
     return stop
 
 

@@ -41,15 +41,6 @@ class Loss(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SparseCategoricalCrossentropy(Loss):
-    """``-log(p[label])``, where a label is an integer; `ignore_class` is left out."""
-
-    labels: ClassVar[Literal["sparse", "onehot", "any"]] = "sparse"
-    logits: ClassVar[bool] = True
-    ignore_class: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
 class SmoothedLoss(Loss):
     """What losses of probabilities take.
 
@@ -131,6 +122,13 @@ class Tversky(Loss):
 @dataclass(frozen=True, kw_only=True)
 class PlainLoss(Loss):
     """A loss that takes no options."""
+
+
+class SparseCategoricalCrossentropy(PlainLoss):
+    """``-log(p[label])``, where a label is an integer."""
+
+    labels: ClassVar[Literal["sparse", "onehot", "any"]] = "sparse"
+    logits: ClassVar[bool] = True
 
 
 class Dice(PlainLoss):

@@ -68,7 +68,12 @@ class CommonOptions(Optimizer):
     gradient_accumulation_steps: Annotated[int, Meta(ge=2, lt=2**31)] | None = None
 
     def check(self) -> None:
-        """Gradients are clipped in one way at most."""
+        """Gradients are clipped in one way at most, and averages are kept to be put in place."""
+        if self.ema_overwrite_frequency and not self.use_ema:
+            raise OptionError(
+                "ema_overwrite_frequency: expected use_ema beside it",
+                path=("ema_overwrite_frequency",),
+            )
         clips = [n for n in ("clipnorm", "clipvalue", "global_clipnorm") if vars(self)[n]]
         if len(clips) > 1:
             raise OptionError(f"expected one of {', '.join(clips)}", path=(clips[1],))

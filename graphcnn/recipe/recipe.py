@@ -151,12 +151,12 @@ class Recipe(Options):
     monitor: str | None = None
 
     def with_overrides(self, **given: Any) -> Recipe:
-        """This recipe with other fields on top, read as `build` reads them; None changes nothing.
+        """This recipe with other fields on top, read as `build` reads them.
 
         Raises:
             ErrorGroup: What is wrong with them.
         """
-        return build(Recipe, vars(self) | {k: v for k, v in given.items() if v is not None})
+        return build(Recipe, {**vars(self), **given})
 
     def to_plain(self) -> dict[str, Any]:
         """Every field as JSON data, defaults included, from which `build` makes it again."""

@@ -7,8 +7,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graphcnn.errors import PictureError
-from graphcnn.recipe.history import is_rising
+from graphcnn.errors import PictureError, TrainingError
+from graphcnn.recipe import history as recipe_history
 
 from .figure import fitted, styled
 
@@ -94,11 +94,13 @@ def best_epoch(history: History, monitor: str | None = None) -> int | None:
     Returns:
         None where the history does not have it.
     """
-    key = monitor or ("val_accuracy" if "val_accuracy" in history else "val_loss")
-    sign = -1 if is_rising(key) else 1
-    values = [sign * value for value in history.get(key, [])]
-    known = [index for index, value in enumerate(values) if not math.isnan(value)]
-    return min(known, key=values.__getitem__, default=None)
+    if monitor is None and "val_loss" not in history:
+        return None
+    records = [dict(zip(history, row, strict=True)) for row in zip(*history.values(), strict=True)]
+    try:
+        return recipe_history.best_epoch(records, monitor) - 1
+    except TrainingError:
+        return None
 
 
 @styled

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from graphcnn.options import Options, option_fields
-from graphcnn.recipe import RandomCrop
+from graphcnn.engine import keras, tf
+from graphcnn.errors import TrainingError
+from graphcnn.graph import Graph
+from graphcnn.options import Options, field_values
+from graphcnn.recipe import RandomCrop, Recipe
 
-from .engine import keras, tf
+from .objective import Objective
 
 
 class PadAndCrop(keras.layers.Layer):  # type: ignore[misc]  # keras is untyped
@@ -19,13 +21,12 @@ class PadAndCrop(keras.layers.Layer):  # type: ignore[misc]  # keras is untyped
 
     Args:
         padding: Pixels on every side.
-        seed: Where places are drawn from.
     """
 
-    def __init__(self, padding: int, seed: int) -> None:
+    def __init__(self, padding: int) -> None:
         super().__init__(name="random_crop", dtype="float32")
         self.padding = padding
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.seed_generator = keras.random.SeedGenerator()
 
     def call(self, images: Any) -> Any:
         """Crop a batch of images, channels last."""
@@ -41,14 +42,26 @@ class PadAndCrop(keras.layers.Layer):  # type: ignore[misc]  # keras is untyped
         return tf.gather(taken, columns, axis=2, batch_dims=1)
 
 
-def augmentation(steps: Sequence[Options], seed: int) -> list[Any]:
-    """Keras layers for the steps of a recipe, each with random numbers of its own."""
-    return [_layer(step, seed + number) for number, step in enumerate(steps)]
+def augmentation(recipe: Recipe, graph: Graph, objective: Objective) -> list[Any]:
+    """Keras layers for the augmentation of a recipe.
+
+    Raises:
+        TrainingError: The input is no image, or the targets are, which would not be changed along.
+    """
+    steps = recipe.augmentation
+    rank = graph.type(graph.inputs[0].name).rank
+    if steps and rank != 4:
+        raise TrainingError(
+            f"augmentation is for images of rank 4, and the input is of rank {rank}"
+        )
+    if steps and not objective.labels and len(objective.sizes) > 1:
+        raise TrainingError(
+            "augmentation would change images, and not the targets that belong to them"
+        )
+    return [_layer(step) for step in steps]
 
 
-def _layer(step: Options, seed: int) -> Any:
+def _layer(step: Options) -> Any:
     if isinstance(step, RandomCrop):
-        return PadAndCrop(step.padding, seed)
-    given = {f.name: getattr(step, f.name) for f in option_fields(type(step))}
-    given["seed"] = seed if given.get("seed") is None else given["seed"]
-    return getattr(keras.layers, type(step).__name__)(**given, dtype="float32")
+        return PadAndCrop(step.padding)
+    return getattr(keras.layers, type(step).__name__)(**field_values(step), dtype="float32")

@@ -7,7 +7,6 @@ weights is a layer after it, and local response normalization is TensorFlow's fu
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from graphcnn.engine import as_array, keras, tf
 from graphcnn.errors import GraphCNNError, TrainingError
 from graphcnn.graph import Graph, Node
 from graphcnn.naming import keras_name
@@ -32,15 +32,34 @@ from graphcnn.ops.conv import Convolution
 from graphcnn.ops.op import per_axis
 from graphcnn.ops.preprocessing import Normalization, Rescaling
 from graphcnn.ops.reshaping import Cropping, ZeroPadding
-from graphcnn.options import option_fields
+from graphcnn.options import field_values
 from graphcnn.regularizers import Regularizer
 from graphcnn.types import is_symbolic
 from graphcnn.weights import WeightStore
 
-from .engine import as_array, keras, tf
-
 if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@keras.saving.register_keras_serializable(package="graphcnn")
+class ActivationWithOptions:
+    """One of Keras's activations with options, which Keras can save.
+
+    Args:
+        name: What Keras calls it.
+        options: Its options.
+    """
+
+    def __init__(self, name: str, options: Mapping[str, Any]) -> None:
+        self.name, self.options = name, dict(options)
+
+    def __call__(self, x: Any) -> Any:
+        """Apply it."""
+        return keras.activations.get(self.name)(x, **self.options)
+
+    def get_config(self) -> dict[str, Any]:
+        """What it is made from."""
+        return {"name": self.name, "options": self.options}
 
 
 @keras.saving.register_keras_serializable(package="graphcnn")
@@ -137,9 +156,7 @@ def to_keras(graph: Graph, weights: WeightStore | None = None) -> Any:
     return twin.model
 
 
-def build_twin(
-    graph: Graph, *, logits: bool = False, dtype: str = "float32", seed: int | None = None
-) -> KerasTwin:
+def build_twin(graph: Graph, *, logits: bool = False, dtype: str = "float32") -> KerasTwin:
     """Build a graph's functional model, with Keras's own first weights.
 
     Args:
@@ -147,22 +164,19 @@ def build_twin(
         logits: Leave out the softmax or sigmoid that an output ends with.
         dtype: What layers compute in: float32, or mixed_bfloat16. Preprocessing and outputs are
             float32 always.
-        seed: What layers that draw at random are seeded from, where they have no seed of their
-            own; each gets its own number. None leaves that to Keras.
     """
     _check_onednn(graph)
     twin = KerasTwin(graph)
-    outputs = set(graph.outputs.values())
+    exact = _exact(graph, logits)
     shared: dict[Any, list[Any]] = {}
-    for number, node in enumerate(graph):
+    for node in graph:
         if isinstance(node.op, Input):
             shape = [None if is_symbolic(size) else size for size in node.op.shape]
             twin.tensors[node.name] = keras.Input(shape, name=keras_name(node.name))
             continue
-        last = node.name in outputs
+        last = node.name in graph.outputs.values()
         op = without_final_activation(node.op) if logits and last else node.op
-        op = _seeded(op, seed, number)
-        kind = "float32" if last or isinstance(op, Rescaling | Normalization) else dtype
+        kind = "float32" if node.name in exact else dtype
         weights = tuple(node.weights.values())
         key = (node.op, weights) if weights else node.name
         if key not in shared:
@@ -175,6 +189,16 @@ def build_twin(
         name=keras_name(graph.name),
     )
     return twin
+
+
+def _exact(graph: Graph, logits: bool) -> set[str]:
+    """The nodes that compute in float32 always: preprocessing, and what becomes an output."""
+    found = {node.name for node in graph if isinstance(node.op, Rescaling | Normalization)}
+    for name in graph.outputs.values():
+        found.add(name)
+        if logits and without_final_activation(graph.node(name).op) is None:
+            found.update(graph.node(name).inputs)
+    return found
 
 
 def _check_onednn(graph: Graph) -> None:
@@ -197,18 +221,16 @@ def _check_onednn(graph: Graph) -> None:
             )
 
 
-def final_activation(op: Op) -> ActivationFunction | None:
-    """The softmax or sigmoid that an operator ends with."""
+def final_activation(op: Op, rank: int) -> ActivationFunction | None:
+    """The sigmoid, or softmax over the last axis of a result of this rank, that an op ends with."""
     found = op if isinstance(op, ActivationFunction) else getattr(op, "activation", None)
-    if isinstance(found, Sigmoid) or (isinstance(found, Softmax) and found.axis == -1):
+    if isinstance(found, Softmax) and found.axis in (-1, rank - 1):
         return found
-    return None
+    return found if isinstance(found, Sigmoid) else None
 
 
 def without_final_activation(op: Op) -> Op | None:
-    """The operator without the softmax or sigmoid that it ends with; None if it is just that."""
-    if final_activation(op) is None:
-        return op
+    """The operator without the activation that it ends with; None if it is just that."""
     if isinstance(op, ActivationFunction | Activation):
         return None
     return _with(op, activation=None)
@@ -219,7 +241,7 @@ def keras_layers(op: Op, name: str, dtype: str = "float32") -> list[Any]:
     if isinstance(op, Activation) and isinstance(op.activation, PReLU):
         return keras_layers(op.activation, name, dtype)
     if isinstance(op, LocalResponseNormalization):
-        return [LocalResponses(**_fields(op), name=name, dtype=dtype)]
+        return [LocalResponses(**field_values(op), name=name, dtype=dtype)]
     arguments = _arguments(op)
     before: list[Any] = []
     if isinstance(op, Convolution) and not isinstance(op.padding, str):
@@ -246,7 +268,7 @@ def keras_activation(function: ActivationFunction) -> Any:
         if ActivationFunction.decode(name) == function:
             return name
     plainest = min(presets, key=lambda name: len(presets[name]))
-    return functools.partial(keras.activations.get(plainest), **_fields(function))
+    return ActivationWithOptions(plainest, field_values(function))
 
 
 def _applied(node: Node, layers: Sequence[Any], tensors: Mapping[str, Any]) -> Any:
@@ -263,13 +285,6 @@ def _applied(node: Node, layers: Sequence[Any], tensors: Mapping[str, Any]) -> A
     return value
 
 
-def _seeded(op: Op | None, seed: int | None, number: int) -> Op | None:
-    """The operator with a seed, if it draws at random and has none."""
-    if op is None or seed is None or getattr(op, "seed", seed) is not None:
-        return op
-    return _with(op, seed=seed + number)
-
-
 def _with(op: Any, **changes: Any) -> Op:
     """The operator with other fields; which ones there are, its own class knows."""
     changed: Op = replace(op, **changes)
@@ -278,7 +293,7 @@ def _with(op: Any, **changes: Any) -> Op:
 
 def _arguments(op: Op) -> dict[str, Any]:
     """An operator's fields as Keras's arguments."""
-    given = {k: v for k, v in _fields(op).items() if not k.endswith("_initializer")}
+    given = {k: v for k, v in field_values(op).items() if not k.endswith("_initializer")}
     if isinstance(op, ZeroPadding):
         given["padding"] = _margins(op.pads)
     if isinstance(op, UpSampling1D):
@@ -289,12 +304,8 @@ def _arguments(op: Op) -> dict[str, Any]:
         if isinstance(value, ActivationFunction) and not isinstance(value, PReLU):
             given[name] = keras_activation(value)
         if isinstance(value, Regularizer):
-            given[name] = getattr(keras.regularizers, type(value).__name__)(**_fields(value))
+            given[name] = getattr(keras.regularizers, type(value).__name__)(**field_values(value))
     return given
-
-
-def _fields(options: Any) -> dict[str, Any]:
-    return {f.name: getattr(options, f.name) for f in option_fields(type(options))}
 
 
 def _margins(pads: tuple[tuple[int, int], ...]) -> Any:

@@ -11,12 +11,17 @@ weighted losses over a batch is then its mean, however many replicas share it.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .engine import tf
+from graphcnn.datasets import Dataset, Split
+from graphcnn.engine import tf
+from graphcnn.errors import DataError, TrainingError, did_you_mean
+from graphcnn.recipe import Recipe
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
@@ -78,3 +83,81 @@ def on_host(array: Array) -> Any:
         if shared:
             return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
         return tf.constant(array)
+
+
+def split_feeds(
+    dataset: Dataset, recipe: Recipe, names: Sequence[str], scores: int
+) -> tuple[Feed, Feed | None]:
+    """What is trained on, and what is held back for validation.
+
+    Args:
+        dataset: The data.
+        recipe: How it is shared out, and how much each class counts.
+        names: The names of the classes, or none.
+        scores: The scores that the model gives a sample; one is enough for two classes.
+
+    Raises:
+        DataError: There is nothing to train on, or nothing to validate on.
+        TrainingError: There is no class of which `class_weight` speaks.
+    """
+    split = dataset.train
+    if split is None:
+        raise DataError(f"{dataset.source}: there is no training data, only a test set")
+    total, share = len(split), recipe.validation_split
+    count = share if isinstance(share, int) else round(total * share)
+    if share and not count:
+        raise DataError(f"validation_split {share} of {total:,} samples is less than one")
+    if count >= total:
+        raise DataError(
+            f"validation_split {share} leaves nothing to train on: there are {total:,} samples"
+        )
+    order = np.random.default_rng((recipe.seed, 0)).permutation(total)
+    kept, held = np.sort(order[count:]), np.sort(order[:count])
+    x, y = on_host(split.x), on_host(split.y)
+    weights = _class_weights(split, recipe, names, max(2, scores))
+    return Feed(x, y, kept, weights), Feed(x, y, held) if count else None
+
+
+def _class_weights(split: Split, recipe: Recipe, names: Sequence[str], count: int) -> Any:
+    """A weight for each label; None where all count alike."""
+    wanted = recipe.class_weight
+    if wanted is None:
+        return None
+    if split.y.dtype.kind == "f":
+        raise TrainingError("class_weight: the data holds targets, not labels of classes")
+    counts = np.bincount(split.y, minlength=count)
+    if wanted == "balanced":
+        present = np.count_nonzero(counts)
+        return (len(split) / (present * np.maximum(counts, 1))).astype(np.float32)
+    weights = np.ones(count, np.float32)
+    for key, weight in wanted.items():
+        weights[_class_index(key, names, count)] = weight
+    return weights
+
+
+def _class_index(key: str | int, names: Sequence[str], count: int) -> int:
+    by_name = {name: index for index, name in enumerate(names)}
+    if str(key) in by_name:
+        return by_name[str(key)]
+    if isinstance(key, int) and 0 <= key < count:
+        return key
+    raise TrainingError(
+        f"class_weight: there is no class {key!r}",
+        hint=did_you_mean(str(key), names) or f"classes are 0 to {count - 1}",
+    )
+
+
+def count_steps(recipe: Recipe, samples: int) -> int:
+    """The batches in an epoch.
+
+    Raises:
+        TrainingError: More are asked for than the samples make.
+    """
+    most = math.ceil(samples / recipe.batch_size)
+    if recipe.steps_per_epoch and recipe.steps_per_epoch > most:
+        raise TrainingError(
+            f"steps_per_epoch {recipe.steps_per_epoch:,} is more than the {most:,} batches of "
+            f"{recipe.batch_size} that {samples:,} training samples make",
+            hint="more epochs, or a smaller batch_size",
+        )
+    return recipe.steps_per_epoch or most

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from importlib.metadata import version
@@ -17,30 +18,38 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from graphcnn.datasets import Dataset, Split
-from graphcnn.errors import DataError, TrainingError, did_you_mean
+from graphcnn.datasets import Dataset
+from graphcnn.engine import keras, tf
+from graphcnn.errors import CheckFailed, TrainingError, did_you_mean
+from graphcnn.evaluation import class_names
 from graphcnn.graph import Graph
-from graphcnn.options import option_fields
-from graphcnn.recipe import Optimizer, Recipe, Schedule
+from graphcnn.recipe import Recipe
 from graphcnn.recipe.history import Record, best_epoch, should_stop
 from graphcnn.text import print_graph
 from graphcnn.weights import WeightStore
 
 from .augment import augmentation
 from .build import KerasTwin, build_twin
-from .engine import keras, tf
-from .feed import Feed, on_host
+from .feed import Feed, count_steps, split_feeds
+from .interrupts import uninterrupted
+from .keras_options import compute_dtype, make_optimizer
 from .loop import Trainer
 from .objective import choose_objective
-from .replicas import StrategyName, choose_strategy, is_chief, losing_workers
+from .replicas import (
+    StrategyName,
+    check_replicas,
+    choose_strategy,
+    is_chief,
+    losing_workers,
+)
 from .run_directory import RunDirectory, State
 
 
 class Progress(Protocol):
-    """Is told how a training goes."""
+    """Is told how a training goes, in the process that writes the files."""
 
-    def started(self, resumed: int, notes: Sequence[str]) -> None:
-        """It begins after so many epochs that were finished before."""
+    def started(self, history: Sequence[Record], notes: Sequence[str]) -> None:
+        """It begins after epochs that were finished before."""
 
     def epoch(self, number: int, steps: int) -> None:
         """An epoch begins."""
@@ -104,25 +113,27 @@ def train(
     """
     scope = choose_strategy(strategy)
     chief = is_chief(scope)
-    feed, held = _feeds(dataset, recipe)
-    steps = _steps(recipe, len(feed))
+    class_names(dataset.classes, graph.classes)
+    classes = graph.classes or dataset.classes
+    feed, held = split_feeds(dataset, recipe, classes, _scores(graph))
+    steps = count_steps(recipe, len(feed))
+    check_replicas(scope, recipe, len(feed) - (steps - 1) * recipe.batch_size)
     with scope.scope():
         trainer, notes = _trainer(graph, dataset, recipe, initial, freeze, scope, steps)
+    _check_monitors(recipe, trainer.objective.names, held is not None)
     config = _config(graph, dataset, recipe, initial, freeze, scope)
-    state = _begin(run, config, resume, force, chief)
-    history = list(state.history) if state else []
-    classes = graph.classes or dataset.classes
-    if state:
-        trainer.restore(state.arrays)
-        last = _weights(trainer, classes)
-        if chief:
-            run.write_derived(state, last)
-    progress.started(len(history), notes)
     loop = _Epochs(trainer, recipe, run, progress, feed, held, steps, classes, chief)
-    with losing_workers(scope):
+    with ExitStack() as stack, losing_workers(scope):
+        if chief:
+            state = stack.enter_context(run.opened(config, resume=resume, force=force))
+        else:
+            state = run.followed(config, resume=resume)
+        history = loop.restore(state) if state else []
+        if chief:
+            progress.started(history, notes)
         stopped = loop.go_on(history)
-    best = best_epoch(history, recipe.monitor)
-    weights = WeightStore.read(run.best) if best and chief else None
+        best = best_epoch(history, recipe.monitor)
+        weights = _in_memory(WeightStore.read(run.best)) if best and chief else None
     return TrainResult(tuple(history), best, weights, stopped)
 
 
@@ -151,14 +162,27 @@ class _Epochs:
             return "interrupted"
         return "finished"
 
+    def restore(self, state: State) -> list[Record]:
+        """Set everything to what it was after an epoch, and make its files again."""
+        self.trainer.restore(state.arrays)
+        with self.trainer.averaged():
+            weights = _weights(self.trainer, self.classes)
+        if self.chief:
+            self.run.write_derived(state, weights, self._is_best(state))
+        return list(state.history)
+
+    def _is_best(self, state: State) -> bool:
+        return best_epoch(state.history, self.recipe.monitor) == len(state.history)
+
     def _epoch(self, history: list[Record]) -> None:
         number, size = len(history) + 1, self.recipe.batch_size
-        self.progress.epoch(number, self.steps)
+        progress = self.progress if self.chief else _Silent()
+        progress.epoch(number, self.steps)
         start = time.perf_counter()
         batches = self.feed.epoch(self.recipe.seed, number, size, self.steps)
         sizes = np.full(self.steps, size)
         sizes[-1] = min(size, len(self.feed) - (self.steps - 1) * size)
-        found = self.trainer.run_epoch(batches, number, sizes, self.progress.steps)
+        found = self.trainer.run_epoch(batches, number, sizes, progress.steps)
         with self.trainer.averaged():
             judged = self.trainer.validate(self.held, size) if self.held else {}
             record = {
@@ -173,30 +197,70 @@ class _Epochs:
             weights = _weights(self.trainer, self.classes)
         # Reading a variable that replicas have each their own of asks all of them: all do it.
         state = State(self.trainer.arrays(), (*history, record))
-        if self.chief:
-            self._keep(state, weights)
-        history.append(record)
-        self.progress.record(record)
+        _check_finite(number, judged, weights)
+        with uninterrupted():
+            if self.chief:
+                self.run.save(state, weights, self._is_best(state))
+            history.append(record)
+            progress.record(record)
 
-    def _keep(self, state: State, weights: WeightStore) -> None:
-        """Write the epoch; the state comes after the best weights, which it answers for."""
-        if best_epoch(state.history, self.recipe.monitor) == len(state.history):
-            weights.save(self.run.best)
-        self.run.save(state, weights)
+
+class _Silent:
+    """The progress of a process that writes nothing."""
+
+    def epoch(self, number: int, steps: int) -> None:
+        """Nothing."""
+
+    def steps(self, count: int, loss: float) -> None:
+        """Nothing."""
+
+    def record(self, record: Record) -> None:
+        """Nothing."""
+
+
+def _check_finite(epoch: int, judged: Mapping[str, float], weights: WeightStore) -> None:
+    """Refuse to keep an epoch that left the model unusable."""
+    wrong = [f"val_{k}" for k, v in judged.items() if k == "loss" and not math.isfinite(v)]
+    wrong += [name for name, weight in weights.items() if not np.isfinite(weight.load()).all()]
+    if wrong:
+        raise CheckFailed(
+            f"after epoch {epoch} {wrong[0]} is not finite",
+            hint="a lower learning_rate, or clipnorm in the optimizer; earlier epochs are kept",
+        )
+
+
+def _check_monitors(recipe: Recipe, names: Sequence[str], validated: bool) -> None:
+    """Refuse to go by what no epoch's record will hold, before one is trained.
+
+    Raises:
+        TrainingError: With the names that there will be.
+    """
+    known = [*names, *[f"val_{name}" for name in names if validated]]
+    stopping = recipe.early_stopping
+    wanted = {"monitor": recipe.monitor, "early_stopping": stopping.monitor if stopping else None}
+    for key, name in wanted.items():
+        if name is not None and name not in known:
+            hint = "validation_split holds samples back for val_..." if not validated else None
+            raise TrainingError(
+                f"{key}: there will be no {name} to go by, only {', '.join(known)}",
+                hint=hint if name.startswith("val_") else did_you_mean(name, known),
+            )
+
+
+def _in_memory(store: WeightStore) -> WeightStore:
+    """The weights, whatever becomes of their file."""
+    arrays = {name: weight.load() for name, weight in store.items()}
+    return WeightStore.from_arrays(arrays, store.origin, store.classes)
+
+
+def _scores(graph: Graph) -> int:
+    (source,) = graph.outputs.values()
+    last = graph.type(source).sizes[-1:]
+    return last[0] if last and isinstance(last[0], int) else 1
 
 
 def _weights(trainer: Trainer, classes: Sequence[str]) -> WeightStore:
     return WeightStore.from_arrays(trainer.twin.arrays(), "trained", classes)
-
-
-def _begin(
-    run: RunDirectory, config: Mapping[str, Any], resume: bool, force: bool, chief: bool
-) -> State | None:
-    if resume:
-        return run.resume(config, chief)
-    if chief:
-        run.start(config, force)
-    return None
 
 
 def _config(
@@ -208,11 +272,12 @@ def _config(
     scope: Any,
 ) -> dict[str, Any]:
     """Everything that decides the result."""
+    rows = print_graph(graph, origins=False).splitlines()[1:]
     return {
         "graphcnn": version("graphcnn"),
         "keras": keras.__version__,
         "tensorflow": tf.__version__,
-        "model": print_graph(graph),
+        "model": [" ".join(row.split()) for row in rows],
         "classes": list(graph.classes or dataset.classes),
         "data": {name: len(split) for name, split in dataset.splits.items()}
         | {"sha256": dataset.fingerprint()},
@@ -222,64 +287,6 @@ def _config(
         "freeze": list(freeze),
         "replicas": scope.num_replicas_in_sync,
     }
-
-
-def _feeds(dataset: Dataset, recipe: Recipe) -> tuple[Feed, Feed | None]:
-    """What is trained on, and what is held back for validation."""
-    split = dataset.train
-    if split is None:
-        raise DataError(f"{dataset.source}: there is no training data, only a test set")
-    total, share = len(split), recipe.validation_split
-    count = share if isinstance(share, int) else round(total * share)
-    if count >= total:
-        raise DataError(
-            f"validation_split {share} leaves nothing to train on: there are {total:,} samples"
-        )
-    order = np.random.default_rng((recipe.seed, 0)).permutation(total)
-    kept, held = np.sort(order[count:]), np.sort(order[:count])
-    x, y = on_host(split.x), on_host(split.y)
-    weights = _class_weights(split, recipe, dataset.classes)
-    return Feed(x, y, kept, weights), Feed(x, y, held) if count else None
-
-
-def _class_weights(split: Split, recipe: Recipe, names: Sequence[str]) -> Any:
-    """A weight for each label; None where all count alike."""
-    wanted = recipe.class_weight
-    if wanted is None:
-        return None
-    if split.y.dtype.kind == "f":
-        raise TrainingError("class_weight: the data holds targets, not labels of classes")
-    counts = np.bincount(split.y, minlength=len(names))
-    if wanted == "balanced":
-        present = np.count_nonzero(counts)
-        return (len(split) / (present * np.maximum(counts, 1))).astype(np.float32)
-    weights = np.ones(len(counts), np.float32)
-    for key, weight in wanted.items():
-        weights[_class_index(key, names, len(counts))] = weight
-    return weights
-
-
-def _class_index(key: str | int, names: Sequence[str], count: int) -> int:
-    by_name = {name: index for index, name in enumerate(names)}
-    if str(key) in by_name:
-        return by_name[str(key)]
-    if isinstance(key, int) and 0 <= key < count:
-        return key
-    raise TrainingError(
-        f"class_weight: there is no class {key!r}",
-        hint=did_you_mean(str(key), names) or f"classes are 0 to {count - 1}",
-    )
-
-
-def _steps(recipe: Recipe, samples: int) -> int:
-    most = math.ceil(samples / recipe.batch_size)
-    if recipe.steps_per_epoch and recipe.steps_per_epoch > most:
-        raise TrainingError(
-            f"steps_per_epoch {recipe.steps_per_epoch:,} is more than the {most:,} batches of "
-            f"{recipe.batch_size} that {samples:,} training samples make",
-            hint="more epochs, or a smaller batch_size",
-        )
-    return recipe.steps_per_epoch or most
 
 
 def _trainer(
@@ -295,46 +302,12 @@ def _trainer(
     assert dataset.train is not None
     objective = choose_objective(graph, recipe, labels=dataset.train.y.dtype.kind != "f")
     dtype = compute_dtype(recipe)
-    twin = build_twin(graph, logits=objective.without_activation, dtype=dtype, seed=recipe.seed)
+    twin = build_twin(graph, logits=objective.without_activation, dtype=dtype)
     notes = _load_initial(twin, initial, recipe.seed)
     notes += _freeze(twin, freeze)
     optimizer = make_optimizer(recipe.optimizer, steps * recipe.epochs)
-    augment = augmentation(recipe.augmentation, recipe.seed)
+    augment = augmentation(recipe, graph, objective)
     return Trainer(twin, objective, optimizer, augment, scope, recipe.seed), notes
-
-
-def compute_dtype(recipe: Recipe) -> str:
-    """What the layers compute in, as Keras calls it."""
-    return "mixed_bfloat16" if recipe.precision == "auto" and has_bfloat16() else "float32"
-
-
-def has_bfloat16() -> bool:
-    """Whether the machine multiplies bfloat16 matrices in hardware."""
-    gpus = tf.config.list_physical_devices("GPU")
-    if gpus:
-        details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
-        return all(d.get("compute_capability", (0, 0)) >= (8, 0) for d in details)
-    try:
-        with open("/proc/cpuinfo") as file:
-            flags = next((line for line in file if line.startswith(("flags", "Features"))), "")
-    except OSError:
-        return False
-    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(flags.split())
-
-
-def make_optimizer(optimizer: Optimizer, steps: int) -> Any:
-    """Keras's optimizer for a training of this many steps."""
-    fields = _fields(optimizer)
-    rate = fields["learning_rate"]
-    if isinstance(rate, Schedule):
-        rate = rate.with_steps(steps)
-        schedule = getattr(keras.optimizers.schedules, type(rate).__name__)
-        fields["learning_rate"] = schedule(**_fields(rate))
-    return getattr(keras.optimizers, type(optimizer).__name__)(**fields)
-
-
-def _fields(options: Any) -> dict[str, Any]:
-    return {f.name: getattr(options, f.name) for f in option_fields(type(options))}
 
 
 def _load_initial(twin: KerasTwin, initial: WeightStore | None, seed: int) -> list[str]:

@@ -2,9 +2,11 @@
 
 Many steps are run by one call of a compiled function, so that Python is not waited for between
 them; the loss of each comes back, and the first that is not finite is found. The step runs in every
-replica of a `tf.distribute` strategy, on its share of the batch.
+replica of a `tf.distribute` strategy, on its share of the batch. Several processes run one step a
+call: TensorFlow pairs what they send each other by its place in the call, so calls of lengths that
+each process chooses by its own clock would wait for each other forever.
 
-What draws at random (dropout, augmentation) starts each epoch from the seed and the epoch alone,
+What draws at random (dropout, augmentation) starts each epoch from its seed and the epoch alone,
 like the order of the data.
 """
 
@@ -19,10 +21,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from graphcnn.engine import as_array, keras, tf
 from graphcnn.errors import CheckFailed, TrainingError
 
 from .build import KerasTwin, needs_xla
-from .engine import as_array, keras, tf
 from .feed import Feed
 from .objective import Objective
 
@@ -36,7 +38,7 @@ _OPTIMIZER = "optimizer:"
 """What the names of the optimizer's variables begin with in a state; no node's name can."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Trainer:
     """A model, an optimizer and an objective.
 
@@ -46,7 +48,7 @@ class Trainer:
         optimizer: Keras's optimizer.
         augment: Layers for the inputs in training, in order.
         strategy: What replicas there are.
-        seed: What randomness starts from.
+        seed: What layers start from that have no seed of their own.
     """
 
     twin: KerasTwin
@@ -60,6 +62,9 @@ class Trainer:
     _metrics: dict[str, Any] = field(init=False)
     _chunk: Any = field(init=False)
     _judge: Any = field(init=False)
+    _mean: Any = field(init=False)
+    _gathered: list[Any] = field(init=False)
+    _generators: list[tuple[int | None, Any]] = field(init=False)
 
     def __post_init__(self) -> None:
         self._trained = self.twin.model.trainable_variables
@@ -70,6 +75,10 @@ class Trainer:
         self.optimizer.build(self._trained)
         self._chunk = tf.function(self._many_steps)
         self._judge = tf.function(self._judge_batch, jit_compile=self._needs_xla or None)
+        weights = self.twin.model.non_trainable_variables
+        self._gathered = [weight for weight in weights if "float" in weight.dtype]
+        self._mean = tf.function(lambda: _means(self._gathered))
+        self._generators = _seed_generators([*self.twin.model.layers, *self.augment])
 
     def run_epoch(
         self, batches: Any, epoch: int, sizes: Array, advance: Callable[[int, float], None]
@@ -90,21 +99,28 @@ class Trainer:
         """
         self._start_epoch(epoch)
         batches = iter(self.strategy.experimental_distribute_dataset(batches))
-        losses = np.zeros(0, np.float32)
-        count, done = 1, 0
+        count, done, total = 1, 0, 0.0
         while done < len(sizes):
             count = min(count, len(sizes) - done)
             start = time.perf_counter()
-            found = self._chunk(batches, tf.constant(count)).numpy()
-            _check_finite(found, epoch, done)
-            losses = np.concatenate([losses, found])
+            losses = self._run(batches, count)
+            _check_finite(losses, epoch, done)
+            total += float(losses @ sizes[done : done + count])
             done += count
-            mean = float(np.average(losses, weights=sizes[:done]))
-            advance(count, mean)
+            advance(count, total / sizes[:done].sum())
             seconds = (time.perf_counter() - start) / count
-            count = max(1, min(2 * count, int(_CALL_SECONDS / seconds)))
+            if self.strategy.cluster_resolver is None:
+                count = max(1, min(2 * count, int(_CALL_SECONDS / seconds)))
         self._agree()
-        return {"loss": mean, **self._results()}
+        return {"loss": total / sizes.sum(), **self._results()}
+
+    def _run(self, batches: Any, count: int) -> Array:
+        """The losses of some steps."""
+        try:
+            losses: Array = self._chunk(batches, tf.constant(count)).numpy()
+        except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
+            raise TrainingError(f"Keras cannot train it: {_last_line(error)}") from error
+        return losses
 
     def validate(self, feed: Feed, batch_size: int) -> dict[str, float]:
         """The loss and the metrics on samples that are not trained on, by name."""
@@ -166,21 +182,18 @@ class Trainer:
     def _start_epoch(self, epoch: int) -> None:
         for metric in self._metrics.values():
             metric.reset_state()
-        generators = _seed_generators([*self.twin.model.layers, *self.augment])
-        for number, generator in enumerate(generators):
-            sequence = np.random.SeedSequence((self.seed, epoch, number))
-            generator.state.assign(sequence.generate_state(2) >> 1)
+        for number, (seed, generator) in enumerate(self._generators):
+            start = (self.seed if seed is None else seed, epoch, number)
+            generator.state.assign(np.random.SeedSequence(start).generate_state(2) >> 1)
 
     def _agree(self) -> None:
         """Give all replicas the mean of what each has gathered of its own, such as statistics.
 
         A run that is resumed begins an epoch with the same numbers everywhere: so does this one.
         """
-        gathered = [v for v in self.twin.model.non_trainable_variables if "float" in v.dtype]
-        if self.strategy.num_replicas_in_sync == 1 or not gathered:
+        if self.strategy.num_replicas_in_sync == 1 or not self._gathered:
             return
-        means = self.strategy.run(tf.function(lambda: _means(gathered)))
-        for variable, mean in zip(gathered, means, strict=True):
+        for variable, mean in zip(self._gathered, self.strategy.run(self._mean), strict=True):
             variable.assign(self.strategy.experimental_local_results(mean)[0])
 
     def _many_steps(self, batches: Any, count: Any) -> Any:
@@ -221,13 +234,20 @@ def _means(variables: list[Any]) -> list[Any]:
     return [replica.all_reduce(tf.distribute.ReduceOp.MEAN, value) for value in values]
 
 
-def _seed_generators(layers: list[Any]) -> list[Any]:
-    """What draws at random in layers, in order."""
-    found = []
-    for layer in layers:
-        held = vars(layer).values()
-        found += [value for value in held if isinstance(value, keras.random.SeedGenerator)]
-    return found
+def _seed_generators(layers: list[Any]) -> list[tuple[int | None, Any]]:
+    """What draws at random in layers, in order, each with the seed that the layer was given."""
+    return [
+        (getattr(layer, "seed", None), value)
+        for layer in layers
+        for value in vars(layer).values()
+        if isinstance(value, keras.random.SeedGenerator)
+    ]
+
+
+def _last_line(error: Exception) -> str:
+    """What is wrong: Keras and TensorFlow say where first."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return next((line for line in lines if "Error" in line or "xception" in line), lines[0])
 
 
 def _check_finite(losses: Array, epoch: int, done: int) -> None:

@@ -10,10 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from graphcnn.engine import keras, tf
 from graphcnn.errors import TrainingError
-from graphcnn.graph import Graph
+from graphcnn.graph import Graph, Node
+from graphcnn.naming import unused_name
+from graphcnn.ops import ActivationFunction
 from graphcnn.ops.activations import Sigmoid
-from graphcnn.options import option_fields
+from graphcnn.options import field_values
 from graphcnn.recipe import Loss, Metric, Recipe
 from graphcnn.recipe.losses import (
     BinaryCrossentropy,
@@ -21,11 +24,11 @@ from graphcnn.recipe.losses import (
     MeanSquaredError,
     SparseCategoricalCrossentropy,
 )
-from graphcnn.recipe.metrics import Accuracy
+from graphcnn.recipe.metrics import METRICS, Accuracy
 
 from .build import final_activation
-from .engine import keras, tf
 
+_METRIC_NAMES = {kind: name for name, kind in reversed(METRICS.items())}
 _BINARY = (BinaryCrossentropy, BinaryFocalCrossentropy)
 
 
@@ -51,21 +54,37 @@ class Objective:
 
     def keras_loss(self) -> Any:
         """Keras's loss, which gives a number for each sample or each row of it."""
-        options = _fields(self.loss)
+        options = field_values(self.loss)
         if self.loss.logits:
             options["from_logits"] = self.from_logits
         return getattr(keras.losses, type(self.loss).__name__)(**options, reduction="none")
 
+    @property
+    def names(self) -> list[str]:
+        """What the log calls the loss and the metrics; two of a kind are told apart by number."""
+        found = ["loss", *["accuracy"] * self.labels]
+        for metric in self.metrics:
+            found.append(unused_name(_METRIC_NAMES[type(metric)], found, {}, 2))
+        return found
+
     def keras_metrics(self) -> dict[str, Any]:
-        """Keras's metrics by the names that the log has for them."""
+        """Keras's metrics by the names that the log has for them.
+
+        Raises:
+            TrainingError: The options of one are wrong for Keras.
+        """
+        names = iter(self.names[1:])
         found: dict[str, Any] = {}
         if self.labels:
             binary = self.sizes == (1,)
             kind = keras.metrics.BinaryAccuracy if binary else keras.metrics.CategoricalAccuracy
-            found["accuracy"] = kind(name="accuracy")
-        for metric in self.metrics:
-            made = getattr(keras.metrics, type(metric).__name__)(**_fields(metric))
-            found[made.name] = made
+            found[next(names)] = kind()
+        for name, metric in zip(names, self.metrics, strict=True):
+            try:
+                made = getattr(keras.metrics, type(metric).__name__)(**field_values(metric))
+            except ValueError as error:
+                raise TrainingError(f"Keras refuses the metric {name}: {error}") from error
+            found[name] = made
         return found
 
     def sample_losses(self, loss: Any, truth: Any, output: Any) -> Any:
@@ -107,16 +126,34 @@ def choose_objective(graph: Graph, recipe: Recipe, labels: bool) -> Objective:
     """
     node = graph.node(next(iter(graph.outputs.values())))
     sizes = tuple(size for size in graph.type(node.name).sizes if isinstance(size, int))
-    activation = final_activation(node.op)
+    last = _probabilities(graph, node)
+    activation = final_activation(last.op, graph.type(last.name).rank)
     sigmoid = isinstance(activation, Sigmoid)
     loss = recipe.loss or _default_loss(sigmoid, labels, sizes)
     _check(loss, "loss", labels)
     for metric in recipe.metrics:
         _check(metric, "metric", labels)
     known = activation is None or isinstance(loss, _BINARY) == sigmoid
-    logits = loss.logits and known
+    removable = activation is None or (last is node and not _shares(graph, node))
+    logits = loss.logits and known and removable
     metrics = tuple(metric for metric in recipe.metrics if not isinstance(metric, Accuracy))
     return Objective(loss, metrics, labels, sizes, logits, logits and activation is not None)
+
+
+def _probabilities(graph: Graph, node: Node) -> Node:
+    """The node, or the one before it that makes probabilities, which it only moves or averages."""
+    last = node
+    while final_activation(last.op, graph.type(last.name).rank) is None:
+        if last.weights or len(last.inputs) != 1 or isinstance(last.op, ActivationFunction):
+            return node
+        last = graph.node(last.inputs[0])
+    return last
+
+
+def _shares(graph: Graph, node: Node) -> bool:
+    """Whether another node has a weight of this one."""
+    own = set(node.weights.values())
+    return any(own & set(other.weights.values()) for other in graph if other is not node)
 
 
 def _default_loss(sigmoid: bool, labels: bool, sizes: tuple[int, ...]) -> Loss:
@@ -134,7 +171,3 @@ def _check(wanted: Loss | Metric, kind: str, labels: bool) -> None:
             f"the {kind} {type(wanted).__name__} takes labels, and the data holds targets",
             hint="mean_squared_error compares with targets" if kind == "loss" else None,
         )
-
-
-def _fields(options: Any) -> dict[str, Any]:
-    return {f.name: getattr(options, f.name) for f in option_fields(type(options))}

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from graphcnn.engine import tf
 from graphcnn.graph import Graph
 from graphcnn.weights import WeightStore
 
 from .build import build_twin, needs_xla
-from .engine import tf
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
+from graphcnn.engine import tf
 from graphcnn.errors import TrainingError
-
-from .engine import tf
+from graphcnn.options import field_values
+from graphcnn.recipe import Recipe
 
 StrategyName = Literal["auto", "mirrored", "multi-worker"]
 
@@ -29,6 +30,9 @@ def choose_strategy(name: StrategyName) -> Any:
     Raises:
         TrainingError: ``TF_CONFIG`` is missing or wrong.
     """
+    if tf.config.list_physical_devices("GPU"):
+        # On a CPU the kernels of convolutional networks give the same bits each time without it.
+        tf.config.experimental.enable_op_determinism()
     clustered = bool(os.environ.get("TF_CONFIG"))
     if name == "multi-worker" and not clustered:
         raise TrainingError(
@@ -54,6 +58,34 @@ def is_chief(strategy: Any) -> bool:
     if resolver.task_type == "chief":
         return True
     return resolver.task_id == 0 and "chief" not in resolver.cluster_spec().jobs
+
+
+def check_replicas(strategy: Any, recipe: Recipe, last_batch: int) -> None:
+    """Refuse what several replicas would do otherwise than one.
+
+    Args:
+        strategy: What replicas there are.
+        recipe: How they train.
+        last_batch: The samples in the last batch of an epoch, or more.
+
+    Raises:
+        TrainingError: A batch has fewer samples than there are replicas, or gradients are clipped,
+            which Keras does before it adds them up.
+    """
+    replicas = strategy.num_replicas_in_sync
+    if replicas == 1:
+        return
+    if min(recipe.batch_size, last_batch) < replicas:
+        raise TrainingError(
+            f"the last batch has {last_batch} samples, fewer than the {replicas} replicas",
+            hint="another batch_size, or steps_per_epoch to leave it out",
+        )
+    clips = {k for k, v in field_values(recipe.optimizer).items() if "clip" in k and v is not None}
+    if clips:
+        raise TrainingError(
+            f"{', '.join(sorted(clips))}: {replicas} replicas would clip each its own gradients",
+            hint="train on one, or without clipping",
+        )
 
 
 @contextmanager

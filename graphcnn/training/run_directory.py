@@ -8,17 +8,18 @@
 ``state.safetensors`` all that training goes on from: weights, the optimizer's variables, history
 ==================== ==========================================================================
 
-Each file is replaced whole. The state is the truth: it is written after the best weights and before
-the log and the last weights, which are made from it again when a run is resumed. So a run that is
-killed between any two of them resumes from the last state, and ends as it would have.
+Each file is replaced whole. The state is the truth: it is written first, and the others are made
+from it again when a run is resumed. So a run that is killed between any two of them resumes from
+the last state, and ends as it would have.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,7 @@ from graphcnn.errors import TrainingError
 from graphcnn.files import replacing
 from graphcnn.options import shorten
 from graphcnn.recipe.history import Record
-from graphcnn.weights import WeightStore
+from graphcnn.weights import WeightStore, save_arrays
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 _HISTORY = "history"
+
+_LONGEST = 200
+"""Characters of a setting that are shown: the line of a layer with its arguments is long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,67 +87,105 @@ class RunDirectory:
     def _state(self) -> Path:
         return self.path / "state.safetensors"
 
-    def start(self, config: Mapping[str, Any], force: bool) -> None:
-        """Make the directory, empty of any earlier run.
+    @contextmanager
+    def opened(
+        self, config: Mapping[str, Any], *, resume: bool, force: bool
+    ) -> Iterator[State | None]:
+        """Begin a run or go on with one, and keep other processes out of the directory meanwhile.
+
+        Args:
+            config: What is asked for now.
+            resume: Go on with the run that is there, if one was begun.
+            force: Replace the run that is there.
+
+        Yields:
+            What to go on from; None where no epoch was finished.
 
         Raises:
-            TrainingError: There is a run, and `force` is not given.
-            ExportError: It cannot be written.
+            TrainingError: There is a run and neither is given, it was asked for something else,
+                another process is at it, or it cannot be written.
         """
-        if self._config.exists() and not force:
+        files = (self._config, self._state, self.log, self.best, self.last)
+        if not (resume or force) and (found := [file.name for file in files if file.exists()]):
             raise TrainingError(
-                f"{self.path} holds a run already",
-                hint="--resume goes on with it, --force replaces it, --run NAME names another",
+                f"{self.path} holds a run already: {', '.join(found)}",
+                hint="--resume goes on with it, --force replaces it, --run DIR names another",
             )
-        if self.path.exists() and not self.path.is_dir():
-            raise TrainingError(f"{self.path} is not a directory")
+        with self._locked():
+            for scratch in self.path.glob(".*.partial"):
+                shutil.rmtree(scratch, ignore_errors=True)
+            if resume and self._config.is_file():
+                _check_same(self._config, json.loads(json.dumps(config)))
+                yield self._read_state()
+                return
+            self._start(config, files)
+            yield None
+
+    def followed(self, config: Mapping[str, Any], *, resume: bool) -> State | None:
+        """What to go on from, for a process that does not write files.
+
+        Raises:
+            TrainingError: The run was asked for something else.
+        """
+        if not resume or not self._config.is_file():
+            return None
+        _check_same(self._config, json.loads(json.dumps(config)))
+        return self._read_state()
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """The directory, held until this process ends, however it does."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            for file in (self._config, self._state, self.log, self.best, self.last):
+            lock = (self.path / ".lock").open("w")
+        except OSError as error:
+            raise TrainingError(f"{self.path} cannot be written: {error.strerror}") from error
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise TrainingError(
+                    f"another process trains in {self.path}", hint="--run DIR names another run"
+                ) from None
+            except OSError:
+                pass  # A shared disk that knows no locks is used without one.
+            yield
+
+    def _start(self, config: Mapping[str, Any], files: Sequence[Path]) -> None:
+        """Empty the directory of an earlier run."""
+        try:
+            for file in files:
                 file.unlink(missing_ok=True)
         except OSError as error:
             raise TrainingError(f"{self.path} cannot be written: {error.strerror}") from error
         _write_text(self._config, json.dumps(config, indent=2) + "\n")
 
-    def resume(self, config: Mapping[str, Any], chief: bool = True) -> State | None:
-        """What to go on from: None where no epoch was finished.
+    def save(self, state: State, weights: WeightStore, best: bool) -> None:
+        """Keep an epoch.
 
         Args:
-            config: What is asked for now.
-            chief: Whether this process is the one that writes files.
-
-        Raises:
-            TrainingError: There is no run, or it was asked for something else.
-        """
-        if not self._config.is_file():
-            raise TrainingError(
-                f"{self.path} holds no run to go on with", hint="without --resume a new one starts"
-            )
-        if chief:
-            self._sweep()
-        _check_same(self._config, json.loads(json.dumps(config)))
-        return self._read_state() if self._state.is_file() else None
-
-    def save(self, state: State, last: WeightStore) -> None:
-        """Keep an epoch; its weights are saved as the best before, if they are.
+            state: What training goes on from.
+            weights: The epoch's weights.
+            best: Whether the epoch is the best so far.
 
         Raises:
             ExportError: The disk is full, or cannot be written.
         """
-        from safetensors.numpy import save_file
+        save_arrays(self._state, state.arrays, {_HISTORY: json.dumps(state.history)})
+        self.write_derived(state, weights, best)
 
-        with replacing(self._state) as partial:
-            save_file(dict(state.arrays), partial, {_HISTORY: json.dumps(state.history)})
-        self.write_derived(state, last)
-
-    def write_derived(self, state: State, last: WeightStore) -> None:
-        """Write what is made from a state: the log and the last weights."""
+    def write_derived(self, state: State, weights: WeightStore, best: bool) -> None:
+        """Write what is made from a state, as `save` does."""
+        if best:
+            weights.save(self.best)
+        weights.save(self.last)
         _write_text(self.log, "".join(f"{json.dumps(record)}\n" for record in state.history))
-        last.save(self.last)
 
-    def _read_state(self) -> State:
+    def _read_state(self) -> State | None:
         from safetensors import SafetensorError, safe_open
 
+        if not self._state.is_file():
+            return None
         try:
             with safe_open(self._state, framework="numpy") as file:
                 history = json.loads(file.metadata()[_HISTORY])
@@ -154,12 +196,6 @@ class RunDirectory:
                 hint="--force starts again, --init-from takes weights that are left",
             ) from error
         return State(arrays, tuple(history))
-
-    def _sweep(self) -> None:
-        """Remove what a killed process left half written."""
-        for scratch in self.path.glob(".*.partial"):
-            with suppress(OSError):
-                shutil.rmtree(scratch)
 
 
 def _write_text(path: Path, text: str) -> None:
@@ -174,7 +210,7 @@ def _check_same(path: Path, config: Mapping[str, Any]) -> None:
     except (OSError, ValueError) as error:
         raise TrainingError(f"{path} cannot be read: {error}") from error
     known = before if isinstance(before, dict) else {}
-    for key in sorted(known.keys() | config.keys()):
+    for key in {**known, **config}:
         _check_entry(key, known.get(key), config.get(key), path)
 
 
@@ -182,10 +218,15 @@ def _check_entry(key: str, before: Any, now: Any, path: Path) -> None:
     if before == now:
         return
     if isinstance(before, dict) and isinstance(now, dict):
-        for inner in sorted(before.keys() | now.keys()):
+        for inner in before | now:
             _check_entry(f"{key}.{inner}", before.get(inner), now.get(inner), path)
         return
+    if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        for index, (one, other) in enumerate(zip(before, now, strict=True)):
+            _check_entry(f"{key}[{index}]", one, other, path)
+        return
     raise TrainingError(
-        f"{path}: the run was started with {key} {shorten(before)}, and now it is {shorten(now)}",
-        hint="go on with what it was started with, or start another: --run NAME",
+        f"{path}: the run was started with {key} {shorten(before, _LONGEST)}, "
+        f"and now it is {shorten(now, _LONGEST)}",
+        hint="go on with what it was started with, or start another: --run DIR",
     )

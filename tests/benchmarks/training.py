@@ -101,7 +101,7 @@ def _by_graphcnn(network: str, x: Any, y: Any, precision: str) -> list[float]:
     recipe = graph.recipe.with_overrides(epochs=_EPOCHS, precision=precision, validation_split=0)
     data = Dataset("random pixels", Split(x, y), None, ())
     with tempfile.TemporaryDirectory() as folder:
-        run, progress = RunDirectory(Path(folder) / "run"), EpochLines(_EPOCHS, None, None)
+        run, progress = RunDirectory(Path(folder) / "run"), EpochLines(_EPOCHS)
         history = train(graph, data, recipe, run, progress).history
     return [record["seconds"] for record in history]
 

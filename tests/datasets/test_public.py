@@ -21,11 +21,12 @@ from .files import IMAGES, LABELS, idx, labels, pixels, put
 
 def keras_with(monkeypatch: pytest.MonkeyPatch, load: Callable[[], Any]) -> None:
     """A Keras whose cifar10 and mnist are fetched by `load`."""
-    keras = ModuleType("keras")
-    keras.datasets = SimpleNamespace(  # type: ignore[attr-defined]
+    sets = SimpleNamespace(
         cifar10=SimpleNamespace(load_data=load), mnist=SimpleNamespace(load_data=load)
     )
-    monkeypatch.setitem(sys.modules, "keras", keras)
+    engine = ModuleType("graphcnn.engine")
+    engine.keras = SimpleNamespace(datasets=sets)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "graphcnn.engine", engine)
 
 
 def test_cifar10_has_its_classes_and_is_contiguous(
@@ -62,6 +63,7 @@ def test_a_failure_to_fetch_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_without_keras_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "graphcnn.engine", raising=False)
     monkeypatch.setitem(sys.modules, "keras", None)
     with pytest.raises(MissingExtra, match=r"graphcnn\[train\]"):
         read_dataset("mnist", (28, 28, 1))

@@ -24,6 +24,7 @@ REQUIRED: dict[str, Any] = {
 """A value for each field that has no default."""
 
 TOGETHER: dict[str, dict[str, Any]] = {
+    "ema_overwrite_frequency": {"use_ema": True},
     "warmup_steps": {"warmup_target": 0.75},
     "warmup_target": {"warmup_steps": 3},
 }

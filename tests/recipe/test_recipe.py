@@ -141,9 +141,7 @@ def test_overrides() -> None:
         class_weight={1: 2.0},
         early_stopping=EarlyStopping(patience=2),
     )
-    changed = recipe.with_overrides(
-        epochs=7, batch_size=None, optimizer={"adamw": {"weight_decay": 0.1}}
-    )
+    changed = recipe.with_overrides(epochs=7, optimizer={"adamw": {"weight_decay": 0.1}})
     assert changed == Recipe(
         epochs=7, seed=5, metrics=(Accuracy(),), class_weight={1: 2.0}, early_stopping=EarlyStopping(patience=2),
         optimizer=AdamW(weight_decay=0.1),

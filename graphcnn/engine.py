@@ -1,4 +1,4 @@
-"""TensorFlow and Keras: imported here, once, for everything in this package.
+"""TensorFlow and Keras: imported here and nowhere else, by what trains and what fetches data.
 
 TensorFlow reads its environment when it is imported, so Keras's backend is set before. Its start-up
 notes go to the process's standard error whatever its log level, so that is held back meanwhile.
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from graphcnn.errors import MissingExtra, TrainingError
+from .errors import MissingExtra, TrainingError
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -55,7 +55,7 @@ except ModuleNotFoundError:
 if keras.backend.backend() != "tensorflow":
     raise TrainingError(
         f"Keras runs on {keras.backend.backend()}, and graphcnn trains on tensorflow",
-        hint="unset KERAS_BACKEND, or import graphcnn.training before keras",
+        hint="unset KERAS_BACKEND",
     )
 
 
