@@ -112,9 +112,9 @@ def _evaluate_model(
     from graphcnn.weights import WeightStore
 
     graph = load(model)
+    dataset = read_model_data(data, graph)
     store = WeightStore.read(weights, graph.weights_by_node)
     store.check(graph.weights)
-    dataset = read_model_data(data, graph)
     samples = choose_split(dataset, split)
     names = class_names(dataset.classes, graph.classes or store.classes)
 

@@ -31,11 +31,7 @@ def read_model_data(source: str, graph: Graph) -> Dataset:
     Raises:
         GraphError: It has more.
     """
-    for kind, names in (("inputs", [n.name for n in graph.inputs]), ("outputs", [*graph.outputs])):
-        if len(names) != 1:
-            raise GraphError(
-                f"the model has {len(names)} {kind}, {', '.join(names)}, and data are for one"
-            )
+    check_single(graph)
     taken = graph.type(graph.inputs[0].name).sizes
     given = [size for source in graph.outputs.values() for size in graph.type(source).sizes]
     return read_dataset(
@@ -43,6 +39,19 @@ def read_model_data(source: str, graph: Graph) -> Dataset:
         tuple(None if is_symbolic(size) else size for size in taken),
         None if any(map(is_symbolic, given)) else tuple(given),
     )
+
+
+def check_single(graph: Graph) -> None:
+    """Refuse a model that data of one kind of input and one truth is not for.
+
+    Raises:
+        GraphError: It has several inputs or outputs.
+    """
+    for kind, names in (("inputs", [n.name for n in graph.inputs]), ("outputs", [*graph.outputs])):
+        if len(names) != 1:
+            raise GraphError(
+                f"the model has {len(names)} {kind}, {', '.join(names)}, and data are for one"
+            )
 
 
 def read_dataset(source: str, sizes: Sizes, outputs: tuple[int, ...] | None = None) -> Dataset:

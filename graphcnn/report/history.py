@@ -94,7 +94,7 @@ def best_epoch(history: History, monitor: str | None = None) -> int | None:
     Returns:
         None where the history does not have it.
     """
-    if monitor is None and "val_loss" not in history:
+    if monitor is None and not any(name.startswith("val_") for name in history):
         return None
     records = [dict(zip(history, row, strict=True)) for row in zip(*history.values(), strict=True)]
     try:

@@ -183,8 +183,9 @@ def build_twin(graph: Graph, *, logits: bool = False, dtype: str = "float32") ->
             shared[key] = keras_layers(op, keras_name(node.name), kind) if op else []
         twin.layers[node.name] = shared[key]
         twin.tensors[node.name] = _applied(node, shared[key], twin.tensors)
+    inputs = [twin.tensors[node.name] for node in graph.inputs]
     twin.model = keras.Model(
-        [twin.tensors[node.name] for node in graph.inputs],
+        inputs if len(inputs) > 1 else inputs[0],  # Keras warns of an array where it knows a list.
         [twin.tensors[source] for source in graph.outputs.values()],
         name=keras_name(graph.name),
     )

@@ -18,7 +18,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from graphcnn.datasets import Dataset
+from graphcnn.datasets import Dataset, check_single
 from graphcnn.engine import keras, tf
 from graphcnn.errors import CheckFailed, TrainingError, did_you_mean
 from graphcnn.evaluation import class_names
@@ -111,6 +111,7 @@ def train(
         CheckFailed: The loss became NaN or infinite.
         ExportError: The disk is full. What earlier epochs saved is kept.
     """
+    check_single(graph)
     scope = choose_strategy(strategy)
     chief = is_chief(scope)
     class_names(dataset.classes, graph.classes)

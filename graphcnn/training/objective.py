@@ -21,10 +21,13 @@ from graphcnn.recipe import Loss, Metric, Recipe
 from graphcnn.recipe.losses import (
     BinaryCrossentropy,
     BinaryFocalCrossentropy,
+    Dice,
     MeanSquaredError,
     SparseCategoricalCrossentropy,
+    Tversky,
 )
 from graphcnn.recipe.metrics import METRICS, Accuracy
+from graphcnn.types import Dim
 
 from .build import final_activation
 
@@ -48,7 +51,7 @@ class Objective:
     loss: Loss
     metrics: tuple[Metric, ...]
     labels: bool
-    sizes: tuple[int, ...]
+    sizes: tuple[Dim, ...]
     from_logits: bool
     without_activation: bool
 
@@ -57,6 +60,8 @@ class Objective:
         options = field_values(self.loss)
         if self.loss.logits:
             options["from_logits"] = self.from_logits
+        if isinstance(self.loss, Dice | Tversky):
+            options["axis"] = tuple(range(1, 1 + len(self.sizes)))
         return getattr(keras.losses, type(self.loss).__name__)(**options, reduction="none")
 
     @property
@@ -125,7 +130,7 @@ def choose_objective(graph: Graph, recipe: Recipe, labels: bool) -> Objective:
         TrainingError: The loss or a metric does not fit the output or the data.
     """
     node = graph.node(next(iter(graph.outputs.values())))
-    sizes = tuple(size for size in graph.type(node.name).sizes if isinstance(size, int))
+    sizes = graph.type(node.name).sizes
     last = _probabilities(graph, node)
     activation = final_activation(last.op, graph.type(last.name).rank)
     sigmoid = isinstance(activation, Sigmoid)
@@ -156,7 +161,7 @@ def _shares(graph: Graph, node: Node) -> bool:
     return any(own & set(other.weights.values()) for other in graph if other is not node)
 
 
-def _default_loss(sigmoid: bool, labels: bool, sizes: tuple[int, ...]) -> Loss:
+def _default_loss(sigmoid: bool, labels: bool, sizes: tuple[Dim, ...]) -> Loss:
     if not labels:
         return MeanSquaredError()
     if sigmoid or sizes == (1,):
