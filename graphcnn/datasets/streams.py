@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -10,6 +11,9 @@ import numpy as np
 
 from graphcnn.errors import DataError, GraphCNNError
 from graphcnn.runtime.signature import Array
+
+ALIGNMENT = 64
+"""What the address of an array in bytes is a multiple of: what TensorFlow asks of its tensors."""
 
 _BLOCK = 2**18
 
@@ -27,13 +31,16 @@ class Readable(Protocol):
 
 
 def allocate(shape: tuple[int, ...], dtype: Any, subject: object) -> Array:
-    """An array of that shape, with nothing in it yet.
+    """An array of that shape, with nothing in it yet, where TensorFlow can use it without a copy.
 
     Raises:
         DataError: There is not enough memory.
     """
+    size = math.prod(shape) * np.dtype(dtype).itemsize
     try:
-        return np.empty(shape, dtype)
+        space = np.empty(size + ALIGNMENT, np.uint8)
+        start = -space.ctypes.data % ALIGNMENT
+        return space[start : start + size].view(dtype).reshape(shape)
     except (MemoryError, ValueError) as error:
         raise DataError(
             f"{subject}: an array of {list(shape)} {np.dtype(dtype)} does not fit into memory"

@@ -61,6 +61,11 @@ class ActivationWithOptions:
         """What it is made from."""
         return {"name": self.name, "options": self.options}
 
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> ActivationWithOptions:
+        """Make it again."""
+        return cls(**config)
+
 
 @keras.saving.register_keras_serializable(package="graphcnn")
 class LocalResponses(keras.layers.Layer):  # type: ignore[misc]  # keras is untyped

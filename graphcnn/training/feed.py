@@ -19,15 +19,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphcnn.datasets import Dataset, Split
+from graphcnn.datasets.streams import ALIGNMENT
 from graphcnn.engine import tf
 from graphcnn.errors import DataError, TrainingError, did_you_mean
 from graphcnn.recipe import Recipe
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
-
-_ALIGNMENT = 64
-"""The bytes that the address of a tensor of TensorFlow's is a multiple of."""
 
 _AHEAD = 4
 """Batches that are gathered before they are asked for."""
@@ -78,7 +76,7 @@ class Feed:
 def on_host(array: Array) -> Any:
     """The array as a tensor in the host's memory, without a copy where TensorFlow can share it."""
     flags = array.flags
-    shared = flags.writeable and flags.c_contiguous and array.ctypes.data % _ALIGNMENT == 0
+    shared = flags.writeable and flags.c_contiguous and array.ctypes.data % ALIGNMENT == 0
     with tf.device("CPU"):
         if shared:
             return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
