@@ -39,12 +39,13 @@ def allocate(shape: tuple[int, ...], dtype: Any, subject: object) -> Array:
     size = math.prod(shape) * np.dtype(dtype).itemsize
     try:
         space = np.empty(size + ALIGNMENT, np.uint8)
-        start = -space.ctypes.data % ALIGNMENT
-        return space[start : start + size].view(dtype).reshape(shape)
     except (MemoryError, ValueError) as error:
         raise DataError(
             f"{subject}: an array of {list(shape)} {np.dtype(dtype)} does not fit into memory"
         ) from error
+    start = -space.ctypes.data % ALIGNMENT
+    array: Array = space[start : start + size].view(dtype).reshape(shape)
+    return array
 
 
 def read_bytes(stream: Readable, count: int, subject: object) -> Array:

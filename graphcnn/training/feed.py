@@ -63,7 +63,7 @@ class Feed:
         with tf.device("CPU"):
             numbers = tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
             batches = numbers.map(self._gather, num_parallel_calls=2, deterministic=True)
-            return batches.prefetch(_AHEAD)
+            return batches.prefetch(_AHEAD).with_options(_untuned())
 
     def _gather(self, numbers: Any) -> tuple[Any, Any, Any]:
         y = tf.gather(self.y, numbers)
@@ -71,6 +71,17 @@ class Feed:
         if self.weights is not None:
             each *= tf.gather(tf.constant(self.weights, tf.float32), y)
         return tf.gather(self.x, numbers), y, each
+
+
+def _untuned() -> Any:
+    """Options without autotuning.
+
+    There is nothing here to tune, and the end of an iterator waits for the tuner's next turn, which
+    TensorFlow (2.21) puts off for longer and longer: up to 41 seconds in each epoch of a minute.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return options
 
 
 def on_host(array: Array) -> Any:

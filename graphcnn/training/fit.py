@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -31,7 +31,7 @@ from graphcnn.weights import WeightStore
 from .augment import augmentation
 from .build import KerasTwin, build_twin
 from .feed import Feed, count_steps, split_feeds
-from .interrupts import uninterrupted
+from .interrupts import held_interrupts
 from .keras_options import compute_dtype, make_optimizer
 from .loop import Trainer
 from .objective import choose_objective
@@ -155,10 +155,12 @@ class _Epochs:
     def go_on(self, history: list[Record]) -> Literal["finished", "early", "interrupted"]:
         """Train from the epoch after the last of the history, and add to it."""
         try:
-            while len(history) < self.recipe.epochs:
-                if should_stop(history, self.recipe.early_stopping):
-                    return "early"
-                self._epoch(history)
+            with held_interrupts() as check_interrupt:
+                while len(history) < self.recipe.epochs:
+                    if should_stop(history, self.recipe.early_stopping):
+                        return "early"
+                    check_interrupt()
+                    self._epoch(history, check_interrupt)
         except KeyboardInterrupt:
             return "interrupted"
         return "finished"
@@ -175,7 +177,7 @@ class _Epochs:
     def _is_best(self, state: State) -> bool:
         return best_epoch(state.history, self.recipe.monitor) == len(state.history)
 
-    def _epoch(self, history: list[Record]) -> None:
+    def _epoch(self, history: list[Record], check_interrupt: Callable[[], None]) -> None:
         number, size = len(history) + 1, self.recipe.batch_size
         progress = self.progress if self.chief else _Silent()
         progress.epoch(number, self.steps)
@@ -183,9 +185,15 @@ class _Epochs:
         batches = self.feed.epoch(self.recipe.seed, number, size, self.steps)
         sizes = np.full(self.steps, size)
         sizes[-1] = min(size, len(self.feed) - (self.steps - 1) * size)
-        found = self.trainer.run_epoch(batches, number, sizes, progress.steps)
+
+        def advance(count: int, loss: float) -> None:
+            progress.steps(count, loss)
+            check_interrupt()
+
+        found = self.trainer.run_epoch(batches, number, sizes, advance)
         with self.trainer.averaged():
-            judged = self.trainer.validate(self.held, size) if self.held else {}
+            held = self.held
+            judged = self.trainer.validate(held, size, check_interrupt) if held else {}
             record = {
                 "epoch": number,
                 "steps": self.steps,
@@ -199,11 +207,10 @@ class _Epochs:
         # Reading a variable that replicas have each their own of asks all of them: all do it.
         state = State(self.trainer.arrays(), (*history, record))
         _check_finite(number, judged, weights)
-        with uninterrupted():
-            if self.chief:
-                self.run.save(state, weights, self._is_best(state))
-            history.append(record)
-            progress.record(record)
+        if self.chief:
+            self.run.save(state, weights, self._is_best(state))
+        history.append(record)
+        progress.record(record)
 
 
 class _Silent:

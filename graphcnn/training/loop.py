@@ -122,13 +122,22 @@ class Trainer:
             raise TrainingError(f"Keras cannot train it: {_last_line(error)}") from error
         return losses
 
-    def validate(self, feed: Feed, batch_size: int) -> dict[str, float]:
-        """The loss and the metrics on samples that are not trained on, by name."""
+    def validate(
+        self, feed: Feed, batch_size: int, advance: Callable[[], None]
+    ) -> dict[str, float]:
+        """The loss and the metrics on samples that are not trained on, by name.
+
+        Args:
+            feed: The samples.
+            batch_size: How many at a time.
+            advance: Called after each batch.
+        """
         for metric in self._metrics.values():
             metric.reset_state()
         total = 0.0
         for x, y, _ in feed.in_order(batch_size):
             total += float(self._judge(x, y))
+            advance()
         penalty = float(sum(as_array(loss) for loss in self.twin.model.losses))
         return {"loss": total / len(feed) + penalty, **self._results()}
 
