@@ -140,7 +140,7 @@ class TestWhatKerasWrites:
 
     def test_a_trained_model_with_models_in_it(self, tmp_path: Path) -> None:
         """The optimizer's state is no weight, and nested models are looked into."""
-        from graphcnn.training.engine import keras
+        from graphcnn.engine import keras
 
         layers = keras.layers
         inner = keras.Sequential(
@@ -176,7 +176,7 @@ class TestWhatKerasWrites:
             np.testing.assert_array_equal(store[name].load(), variable.numpy())
 
     def test_the_format_of_keras_2(self, small: Graph, tmp_path: Path) -> None:
-        from graphcnn.training.engine import keras
+        from graphcnn.engine import keras
 
         model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
         model.save(tmp_path / "old.h5")

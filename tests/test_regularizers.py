@@ -101,7 +101,7 @@ def test_where_they_are() -> None:
 
 
 def test_keras_has_the_same() -> None:
-    from graphcnn.training.engine import keras
+    from graphcnn.engine import keras
 
     for title, name in FIELDS:
         assert name in inspect.signature(getattr(keras.layers, title)).parameters

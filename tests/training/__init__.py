@@ -1,0 +1,1 @@
+"""Training, on a few hundred of scikit-learn's digits."""
