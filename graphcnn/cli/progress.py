@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import click
 
@@ -37,11 +37,22 @@ def epoch_lines(epochs: int, log: str | None) -> Iterator[EpochLines]:
         epochs: How many there will be.
         log: The file for a line of JSON an epoch, ``-`` for standard output, or None.
     """
+    if log and log != "-":
+        _open_log(log, "a").close()  # Refused before an earlier run is replaced.
     with ExitStack() as stack:
         bar = stack.enter_context(_epoch_bar()) if sys.stderr.isatty() else None
         lines = EpochLines(epochs, log, bar)
         stack.callback(lines.close)
         yield lines
+
+
+def _open_log(path: str, mode: str) -> TextIO:
+    from graphcnn.errors import ExportError
+
+    try:
+        return cast(TextIO, open(path, mode))
+    except OSError as error:
+        raise ExportError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def _epoch_bar() -> Any:
@@ -108,14 +119,7 @@ class EpochLines:
     def _opened(self) -> TextIO | None:
         if self._path is None:
             return None
-        if self._path == "-":
-            return sys.stdout
-        from graphcnn.errors import ExportError
-
-        try:
-            return open(self._path, "w")
-        except OSError as error:
-            raise ExportError(f"{self._path} cannot be written: {error.strerror}") from error
+        return sys.stdout if self._path == "-" else _open_log(self._path, "w")
 
     def _write(self, record: Mapping[str, Any]) -> None:
         if self._log:

@@ -131,7 +131,7 @@ class TestKilled:
     def test_at_any_moment(
         self, whole: Whole, before: str, times: int, finished: int, tmp_path: Path
     ) -> None:
-        """It was killed just before a file got its name, for the so-manieth time."""
+        """The run is left as it was just before a file got its name for the so-many-th time."""
         run, moments, history = whole
         left = [path for path in moments if path.name.endswith(before)][times - 1]
         assert list(left.glob(".*.partial"))
