@@ -50,7 +50,7 @@ def loaded_twin(graph: Graph, arrays: Arrays) -> KerasTwin:
 def run_twin(twin: KerasTwin, feeds: Arrays) -> dict[str, Array]:
     """The graph's outputs by name, for inputs by name."""
     given = [tf.constant(feeds[node.name]) for node in twin.graph.inputs]
-    whole = any(needs_xla(layer) for layers in twin.layers.values() for layer in layers)
+    whole = twin.needs_xla
     model = tf.function(twin.model, jit_compile=True) if whole else twin.model
     results = model(given if len(given) > 1 else given[0], training=False)
     results = results if isinstance(results, list) else [results]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from . import options as shared
 from .progress import samples_bar
 
 if TYPE_CHECKING:
@@ -20,26 +21,14 @@ if TYPE_CHECKING:
 
 @click.command("evaluate", short_help="Measure how good a model is on data.")
 @click.argument("model", type=click.Path())
-@click.option(
-    "--data",
-    required=True,
-    metavar="DATA",
-    help="A folder of IDX files, CIFAR-10's batches, an .npz file, a folder of class folders of "
-    "images, or mnist, fashion_mnist, cifar10.",
-)
+@shared.data
 @click.option(
     "--weights", type=click.Path(), help="A .safetensors, .npz, .weights.h5 or .keras file."
 )
 @click.option(
     "--both", is_flag=True, help="Compile a model file too, run both, and compare predictions."
 )
-@click.option(
-    "--split",
-    type=click.Choice(["test", "train"]),
-    default="test",
-    show_default=True,
-    help="Which part of the data.",
-)
+@shared.split
 @click.option(
     "--batch-size",
     type=click.IntRange(1),
@@ -47,13 +36,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="How many samples run at once.",
 )
-@click.option(
-    "--provider",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="What onnxruntime runs on; auto takes CUDA where it can.",
-)
+@shared.provider
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(model: str, weights: str | None, both: bool, as_json: bool, **options: Any) -> None:
     """Measure how good MODEL is on data.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from . import options
 from .progress import samples_bar
 
 if TYPE_CHECKING:
@@ -39,24 +40,6 @@ def _output(draw: Callable[..., None]) -> Callable[..., None]:
         help="The picture to write, by its ending .png or .svg.",
     )
     return output(force(draw))
-
-
-def _data(draw: Callable[..., None]) -> Callable[..., None]:
-    """The options that say what a model is run on."""
-    data = click.option(
-        "--data",
-        required=True,
-        metavar="DATA",
-        help="What graphcnn evaluate takes: a folder, an .npz file, or a public name.",
-    )
-    split = click.option(
-        "--split",
-        type=click.Choice(["test", "train"]),
-        default="test",
-        show_default=True,
-        help="Which part of the data.",
-    )
-    return data(split(draw))
 
 
 def _check_output(output: Path, force: bool) -> None:
@@ -99,7 +82,8 @@ def history(run: Path, output: Path, force: bool) -> None:
 
 @command.command("predictions", short_help="Samples with what is predicted for them.")
 @click.argument("model", metavar="MODEL.onnx", type=click.Path())
-@_data
+@options.data
+@options.split
 @_output
 @click.option(
     "--count", type=click.IntRange(1), default=15, show_default=True, help="How many samples."
@@ -195,7 +179,8 @@ def kernels(model: str, weights: Path, output: Path, force: bool, layer: str | N
 
 @command.command("confusion", short_help="Which classes are taken for which.")
 @click.argument("model", metavar="MODEL.onnx", type=click.Path())
-@_data
+@options.data
+@options.split
 @_output
 def confusion(model: str, data: str, split: Any, output: Path, force: bool) -> None:
     """Draw the confusion matrix of MODEL.onnx on data.

@@ -7,19 +7,15 @@ from typing import Literal
 
 import click
 
+from . import options
+
 
 @click.command("run", short_help="Run an .onnx file on arrays or images.")
 @click.argument("model", metavar="MODEL.onnx", type=click.Path(path_type=Path))
 @click.argument(
     "inputs", metavar="INPUT...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
-@click.option(
-    "--provider",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="What runs it; auto takes CUDA where the installed onnxruntime can use it.",
-)
+@options.provider
 @click.option(
     "--top",
     type=click.IntRange(min=1),

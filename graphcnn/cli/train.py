@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from . import options
 from .progress import epoch_lines
 
 if TYPE_CHECKING:
@@ -20,13 +21,7 @@ if TYPE_CHECKING:
 
 @click.command("train", short_help="Train a model file in TensorFlow.")
 @click.argument("model", metavar="MODEL.yaml", type=click.Path(path_type=Path))
-@click.option(
-    "--data",
-    required=True,
-    metavar="DATA",
-    help="A folder of IDX files, CIFAR-10's batches, an .npz file, a folder of class folders of "
-    "images, or mnist, fashion_mnist, cifar10.",
-)
+@options.data
 @click.option(
     "-o",
     "--output",

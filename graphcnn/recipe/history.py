@@ -13,6 +13,9 @@ from graphcnn.errors import TrainingError, did_you_mean
 
 from .recipe import EarlyStopping
 
+LOG, CONFIG = "log.jsonl", "config.json"
+"""The files of a run's directory that say how it went and what it was asked for."""
+
 Record = Mapping[str, Any]
 """What a run's log says of an epoch."""
 

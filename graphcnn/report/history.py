@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LOG, CONFIG = "log.jsonl", "config.json"
-"""The files of a run's directory that are read."""
-
 _TRAINING, _VALIDATION, _BEST = "#0072b2", "#d55e00", "#333333"
 
 _MARKED = 30
@@ -41,7 +38,7 @@ def read_history(run: Path) -> History:
     Raises:
         PictureError: There is no log, no epoch in it, or a line is not one of a training's log.
     """
-    path = run / LOG if run.is_dir() else run
+    path = run / recipe_history.LOG if run.is_dir() else run
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -77,7 +74,7 @@ def _parsed(path: Path, number: int, line: str) -> dict[str, float]:
 def read_monitor(run: Path) -> str | None:
     """What a run chooses its best epoch by, where its configuration says so."""
     try:
-        config = json.loads((run / CONFIG).read_text(encoding="utf-8"))
+        config = json.loads((run / recipe_history.CONFIG).read_text(encoding="utf-8"))
         monitor = config["train"]["monitor"]
     except (OSError, ValueError, RecursionError, LookupError, TypeError):
         return None

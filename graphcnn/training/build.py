@@ -110,6 +110,11 @@ class KerasTwin:
     tensors: dict[str, Any] = field(default_factory=dict)
     layers: dict[str, list[Any]] = field(default_factory=dict)
 
+    @property
+    def needs_xla(self) -> bool:
+        """Whether one of its layers does."""
+        return any(needs_xla(layer) for layer in self.model.layers)
+
     def variables(self) -> Iterator[tuple[str, Any]]:
         """Every weight of the graph, once, and Keras's variable for it."""
         seen: set[str] = set()

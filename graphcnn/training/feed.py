@@ -1,7 +1,7 @@
 """Batches from arrays in memory, through tf.data.
 
 The arrays stay as they are, uint8 as uint8: an epoch is an order of sample numbers, and a batch is
-gathered from the arrays when it is needed, one ahead of the step that takes it. The order is drawn
+gathered from the arrays a little ahead of the step that takes it. The order is drawn
 from the seed and the epoch alone, so that a run that is resumed goes on with the data it would have
 had.
 

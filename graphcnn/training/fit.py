@@ -122,7 +122,8 @@ def train(
     with scope.scope():
         trainer, notes = _trainer(graph, dataset, recipe, initial, freeze, scope, steps)
     _check_monitors(recipe, trainer.objective.names, held is not None)
-    config = _config(graph, dataset, recipe, initial, freeze, scope)
+    config = _config(graph, dataset, classes, recipe, initial, freeze, scope)
+    progress = progress if chief else _Silent()
     loop = _Epochs(trainer, recipe, run, progress, feed, held, steps, classes, chief)
     with ExitStack() as stack, losing_workers(scope):
         if chief:
@@ -130,8 +131,7 @@ def train(
         else:
             state = run.followed(config, resume=resume)
         history = loop.restore(state) if state else []
-        if chief:
-            progress.started(history, notes)
+        progress.started(history, notes)
         stopped = loop.go_on(history)
         best = best_epoch(history, recipe.monitor)
         weights = _in_memory(WeightStore.read(run.best)) if best and chief else None
@@ -179,15 +179,14 @@ class _Epochs:
 
     def _epoch(self, history: list[Record], check_interrupt: Callable[[], None]) -> None:
         number, size = len(history) + 1, self.recipe.batch_size
-        progress = self.progress if self.chief else _Silent()
-        progress.epoch(number, self.steps)
+        self.progress.epoch(number, self.steps)
         start = time.perf_counter()
         batches = self.feed.epoch(self.recipe.seed, number, size, self.steps)
         sizes = np.full(self.steps, size)
         sizes[-1] = min(size, len(self.feed) - (self.steps - 1) * size)
 
         def advance(count: int, loss: float) -> None:
-            progress.steps(count, loss)
+            self.progress.steps(count, loss)
             check_interrupt()
 
         found = self.trainer.run_epoch(batches, number, sizes, advance)
@@ -210,11 +209,14 @@ class _Epochs:
         if self.chief:
             self.run.save(state, weights, self._is_best(state))
         history.append(record)
-        progress.record(record)
+        self.progress.record(record)
 
 
 class _Silent:
     """The progress of a process that writes nothing."""
+
+    def started(self, history: Sequence[Record], notes: Sequence[str]) -> None:
+        """Nothing."""
 
     def epoch(self, number: int, steps: int) -> None:
         """Nothing."""
@@ -274,6 +276,7 @@ def _weights(trainer: Trainer, classes: Sequence[str]) -> WeightStore:
 def _config(
     graph: Graph,
     dataset: Dataset,
+    classes: Sequence[str],
     recipe: Recipe,
     initial: WeightStore | None,
     freeze: Sequence[str],
@@ -286,7 +289,7 @@ def _config(
         "keras": keras.__version__,
         "tensorflow": tf.__version__,
         "model": [" ".join(row.split()) for row in rows],
-        "classes": list(graph.classes or dataset.classes),
+        "classes": list(classes),
         "data": {name: len(split) for name, split in dataset.splits.items()}
         | {"sha256": dataset.fingerprint()},
         "train": recipe.to_plain(),

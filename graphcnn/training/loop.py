@@ -24,7 +24,7 @@ import numpy as np
 from graphcnn.engine import as_array, keras, tf
 from graphcnn.errors import CheckFailed, TrainingError
 
-from .build import KerasTwin, needs_xla
+from .build import KerasTwin
 from .feed import Feed
 from .objective import Objective
 
@@ -74,7 +74,7 @@ class Trainer:
         self._metrics = self.objective.keras_metrics()
         self.optimizer.build(self._trained)
         self._chunk = tf.function(self._many_steps)
-        self._judge = tf.function(self._judge_batch, jit_compile=self._needs_xla or None)
+        self._judge = tf.function(self._judge_batch, jit_compile=self.twin.needs_xla or None)
         weights = self.twin.model.non_trainable_variables
         self._gathered = [weight for weight in weights if "float" in weight.dtype]
         self._mean = tf.function(lambda: _means(self._gathered))
@@ -119,7 +119,7 @@ class Trainer:
         try:
             losses: Array = self._chunk(batches, tf.constant(count)).numpy()
         except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
-            raise TrainingError(f"Keras cannot train it: {_last_line(error)}") from error
+            raise TrainingError(f"Keras cannot train it: {_reason(error)}") from error
         return losses
 
     def validate(
@@ -184,10 +184,6 @@ class Trainer:
                 )
             variable.assign(found)
 
-    @property
-    def _needs_xla(self) -> bool:
-        return any(needs_xla(layer) for layer in self.twin.model.layers)
-
     def _start_epoch(self, epoch: int) -> None:
         for metric in self._metrics.values():
             metric.reset_state()
@@ -207,7 +203,7 @@ class Trainer:
 
     def _many_steps(self, batches: Any, count: Any) -> Any:
         losses = tf.TensorArray(tf.float32, count)
-        step = tf.function(self._step, jit_compile=True) if self._needs_xla else self._step
+        step = tf.function(self._step, jit_compile=True) if self.twin.needs_xla else self._step
         for index in tf.range(count):
             each = self.strategy.run(step, args=next(batches))
             losses = losses.write(index, self.strategy.reduce("SUM", each, axis=None))
@@ -253,7 +249,7 @@ def _seed_generators(layers: list[Any]) -> list[tuple[int | None, Any]]:
     ]
 
 
-def _last_line(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     """What is wrong: Keras and TensorFlow say where first."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return next((line for line in lines if "Error" in line or "xception" in line), lines[0])

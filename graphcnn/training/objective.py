@@ -131,7 +131,7 @@ def choose_objective(graph: Graph, recipe: Recipe, labels: bool) -> Objective:
     """
     node = graph.node(next(iter(graph.outputs.values())))
     sizes = graph.type(node.name).sizes
-    last = _probabilities(graph, node)
+    last = _activated(graph, node)
     activation = final_activation(last.op, graph.type(last.name).rank)
     sigmoid = isinstance(activation, Sigmoid)
     loss = recipe.loss or _default_loss(sigmoid, labels, sizes)
@@ -145,7 +145,7 @@ def choose_objective(graph: Graph, recipe: Recipe, labels: bool) -> Objective:
     return Objective(loss, metrics, labels, sizes, logits, logits and activation is not None)
 
 
-def _probabilities(graph: Graph, node: Node) -> Node:
+def _activated(graph: Graph, node: Node) -> Node:
     """The node, or the one before it that makes probabilities, which it only moves or averages."""
     last = node
     while final_activation(last.op, graph.type(last.name).rank) is None:

@@ -11,7 +11,7 @@ from graphcnn.engine import tf
 from graphcnn.graph import Graph
 from graphcnn.weights import WeightStore
 
-from .build import build_twin, needs_xla
+from .build import build_twin
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
@@ -38,12 +38,11 @@ def predict(
     """
     twin = build_twin(graph)
     twin.load(weights)
-    compiled = any(needs_xla(layer) for layer in twin.model.layers)
     shape = (None, *twin.model.inputs[0].shape[1:])
     run = tf.function(
         lambda batch: tf.nest.flatten(twin.model(batch, training=False))[0],
         input_signature=[tf.TensorSpec(shape, tf.float32)],
-        jit_compile=compiled or None,
+        jit_compile=twin.needs_xla or None,
     )
     results = []
     for start in range(0, len(x), batch_size):

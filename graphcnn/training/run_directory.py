@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 from graphcnn.errors import TrainingError
 from graphcnn.files import replacing
 from graphcnn.options import shorten
-from graphcnn.recipe.history import Record
+from graphcnn.recipe.history import CONFIG, LOG, Record
 from graphcnn.weights import WeightStore, save_arrays
 
 if TYPE_CHECKING:
@@ -77,11 +77,11 @@ class RunDirectory:
     @property
     def log(self) -> Path:
         """A line an epoch."""
-        return self.path / "log.jsonl"
+        return self.path / LOG
 
     @property
     def _config(self) -> Path:
-        return self.path / "config.json"
+        return self.path / CONFIG
 
     @property
     def _state(self) -> Path:
