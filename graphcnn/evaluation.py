@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from .classes import common_classes
 from .datasets import Dataset, Split, read_dataset
 from .errors import DataError, EvaluationError
 from .runtime.predict import Predictor, Progress
@@ -174,7 +175,7 @@ def evaluate_file(
         predictor.engine,
         lambda tick: predictor.predict(samples.x, batch_size, tick),
         samples.y,
-        class_names(dataset.classes, predictor.classes),
+        common_classes(dataset.classes, predictor.classes),
         progress,
     )
     return EvaluationReport(str(path), data, split, (measured,))
@@ -204,7 +205,7 @@ def predict_samples(
     chosen = rng.choice(len(samples), min(count, len(samples)), replace=False)
     x, y = samples.x[chosen], samples.y[chosen]
     scores = predictor.predict(x)
-    names = class_names(dataset.classes, predictor.classes)
+    names = common_classes(dataset.classes, predictor.classes)
     found = evaluate_scores(scores, y, names)
     return PredictedSamples(x, y, class_probabilities(scores), found.classes)
 
@@ -393,23 +394,6 @@ def class_probabilities(scores: Array) -> Array:
         return columns
     powers = np.exp(columns - columns.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
-
-
-def class_names(data: Sequence[str], model: Sequence[str]) -> tuple[str, ...]:
-    """The names of the classes, from data and from a model's file, either of which may lack them.
-
-    Raises:
-        EvaluationError: Both know the same names, in another order.
-    """
-    if data and model and list(data) != list(model) and sorted(data) == sorted(model):
-        index = next(
-            i for i, names in enumerate(zip(data, model, strict=True)) if len({*names}) > 1
-        )
-        raise EvaluationError(
-            f"class {index} is {data[index]!r} in the data, and {model[index]!r} in the model",
-            hint="the model was trained on data whose classes were numbered differently",
-        )
-    return tuple(data) or tuple(model)
 
 
 def _columns(scores: Array, kind: ScoreKind) -> Array:

@@ -7,8 +7,9 @@ changes only through `add`, `replace`, `redirect` and `erase`, which keep it so.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
+from collections import ChainMap
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import networkx
@@ -22,42 +23,18 @@ from .errors import (
     did_you_mean,
 )
 from .naming import snake_case, unused_name
+from .node import Node, Origin
 from .ops import Input, Op, WeightSpec
 from .ops.op import check_arity, check_dtypes
 from .types import LAST, Dim, DType, Layout, TensorType, is_symbolic
+from .weights import Derived
 
 if TYPE_CHECKING:
     from .recipe import Recipe
 
+__all__ = ["Graph", "Node", "Origin"]
+
 _LONGEST_EXPRESSION = 400
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """One value and the operator that makes it.
-
-    Attributes:
-        name: The value's name, unique in its graph.
-        op: The operator with its fields.
-        inputs: The names of the values it takes, in order; one may occur twice.
-        weights: The names of its weights, by role. Nodes may share a weight.
-        location: Where the model file says so.
-        layout: How the value lies in memory, once the layout pass has run.
-        passes: The passes that made or changed the node.
-    """
-
-    name: str
-    op: Op
-    inputs: tuple[str, ...] = ()
-    weights: Mapping[str, str] = field(default_factory=dict)
-    location: SourceLocation | None = None
-    layout: Layout = LAST
-    passes: tuple[str, ...] = ()
-
-    @property
-    def subject(self) -> str:
-        """How messages call the node."""
-        return f"{self.name} ({self.op.title})"
 
 
 class Graph:
@@ -75,6 +52,8 @@ class Graph:
         budget: The limits that the model states for itself.
         classes: The names of the classes that the outputs score, in order; or none.
         recipe: How the model says it is trained, if it does.
+        derived: How the weights are made that passes have changed, by name, each after those that
+            it is made from.
     """
 
     def __init__(self, name: str = "model", batch: int | None = None) -> None:
@@ -85,6 +64,8 @@ class Graph:
         self.budget = Budget()
         self.classes: tuple[str, ...] = ()
         self.recipe: Recipe | None = None
+        self.derived: dict[str, Derived] = {}
+        self._made: dict[Derived, str] = {}
         self._nx: networkx.MultiDiGraph[str] = networkx.MultiDiGraph()
         self._specs: dict[str, WeightSpec] = {}
         self._owners: dict[str, int] = {}
@@ -156,6 +137,15 @@ class Graph:
         """The names of the weights of each node that has any, in Keras's order."""
         return {node.name: tuple(node.weights.values()) for node in self if node.weights}
 
+    @property
+    def weight_users(self) -> dict[str, list[Node]]:
+        """The nodes that have each weight, in order."""
+        users: dict[str, list[Node]] = {}
+        for node in self:
+            for weight in node.weights.values():
+                users.setdefault(weight, []).append(node)
+        return users
+
     def weight(self, name: str) -> WeightSpec:
         """What the graph asks of one weight.
 
@@ -193,6 +183,7 @@ class Graph:
         location: SourceLocation | None = None,
         layout: Layout = LAST,
         passes: tuple[str, ...] = (),
+        origins: tuple[Origin, ...] = (),
         after: str | None = None,
     ) -> str:
         """Add a node, infer its type, and return its name.
@@ -205,6 +196,7 @@ class Graph:
             location: Where it was written.
             layout: How its value lies in memory.
             passes: The passes that made it.
+            origins: The layers that it was made of.
             after: The node to follow in the order; the last one when not given.
 
         Raises:
@@ -214,7 +206,7 @@ class Graph:
         """
         inputs = (inputs,) if isinstance(inputs, str) else tuple(inputs)
         name = name or self.unused(snake_case(op.title))
-        node = Node(name, op, inputs, weights or {}, location, layout, passes)
+        node = Node(name, op, inputs, weights or {}, location, layout, passes, origins)
         if name in self:
             first = self.node(name).location
             raise self.explained(
@@ -230,7 +222,7 @@ class Graph:
         return unused_name(stem, self, self._stems)
 
     def replace(self, name: str, **changes: Any) -> None:
-        """Change a node's op, inputs, weights, layout or passes; its type must stay the same.
+        """Change a node's fields but its name; its type must stay the same.
 
         Raises:
             GraphError: The type would change, the node would depend on itself, or a weight that it
@@ -239,7 +231,7 @@ class Graph:
         """
         old, data = self.node(name), self._nx.nodes[name]
         new = replace(old, **changes)
-        if changes.keys() <= {"layout", "passes"}:
+        if changes.keys() <= {"layout", "passes", "origins"}:
             data["node"] = new
             return
         before, sequence = data["type"], data["sequence"]
@@ -252,6 +244,25 @@ class Graph:
         self._release(old)
         self._nx.remove_edges_from([*self._nx.in_edges(name, keys=True)])
         self._enter(new, sequence, inferred)
+
+    def derive(
+        self, name: str, sources: Sequence[str], function: Callable[..., Any], like: WeightSpec
+    ) -> str:
+        """Say how a weight is made from others, and return its name.
+
+        Args:
+            name: What to call it; numbered where that is taken.
+            sources: The weights it is made from.
+            function: Makes it from their arrays; frozen and hashable. What is made of the same by
+                an equal function is one weight.
+            like: Its shape and element type.
+        """
+        made = Derived(tuple(sources), function, like)
+        if made not in self._made:
+            name = unused_name(name, ChainMap[str, Any](self.derived, self._specs), {}, first=2)
+            self.derived[name] = made
+            self._made[made] = name
+        return self._made[made]
 
     def redirect(self, old: str, new: str) -> None:
         """Make every user of one value, and every output that holds it, take another instead.
@@ -291,6 +302,7 @@ class Graph:
         twin = Graph(self.name, self.batch)
         twin.outputs, twin.digest, twin.budget = dict(self.outputs), self.digest, self.budget
         twin.recipe, twin.classes = self.recipe, self.classes
+        twin.derived, twin._made = dict(self.derived), dict(self._made)
         twin._nx, twin._specs = self._nx.copy(), dict(self._specs)
         twin._owners, twin._counter = dict(self._owners), self._counter
         twin._order = self._order
@@ -324,25 +336,6 @@ class Graph:
             else:
                 found.append(node)
         return found
-
-    def check_classes(self, classes: Sequence[str]) -> None:
-        """Refuse class names of another number than the outputs have scores.
-
-        A single output has scores along its last axis; of several, those have that are one vector
-        a sample. One score is enough for two classes.
-
-        Raises:
-            GraphError: With the output and its size.
-        """
-        types = {name: self.type(source) for name, source in self.outputs.items()}
-        scores = types if len(types) == 1 else {n: t for n, t in types.items() if t.rank == 2}
-        for name, type_ in scores.items():
-            size = type_.sizes[-1]
-            if size != len(classes) and (size, len(classes)) != (1, 2):
-                count = len(classes)
-                raise GraphError(
-                    f"{count} is the number of class names, and {size} the last size of {name}"
-                )
 
     def _data(self, name: str) -> dict[str, Any]:
         """What networkx keeps of a node."""

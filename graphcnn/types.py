@@ -204,6 +204,13 @@ class Layout:
             return index + 1
         return 1 if index == len(value.sizes) - 1 else index + 2
 
+    def letters(self, rank: int) -> str:
+        """The axes of a value of this rank, the batch counted, such as ``NCHW``."""
+        if rank < 2:
+            return "N"
+        spatial = {3: "L", 4: "HW", 5: "DHW"}.get(rank, "")
+        return f"NC{spatial}" if self.channels_first else f"N{spatial}C"
+
     def __str__(self) -> str:
         if self.segments:
             return "flattened from channels first"

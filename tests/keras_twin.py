@@ -5,7 +5,6 @@ Importing this module imports TensorFlow, which takes seconds: tests import it w
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,18 +14,16 @@ import numpy as np
 from graphcnn import WeightStore
 from graphcnn.engine import tf
 from graphcnn.graph import Graph
-from graphcnn.ops import Input, Op
+from graphcnn.ops import Input
 from graphcnn.training.build import KerasTwin, build_twin, needs_xla
 from graphcnn.types import is_symbolic
 
 from .onnx_checks import check_file
+from .random_values import random_arrays as random_arrays
+from .random_values import random_feeds as random_feeds
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Arrays = Mapping[str, Array]
-
-BATCH = 7
-"""Samples in a batch. It differs from the sizes of most samples, since Keras's Add (3.15, over
-TensorFlow) takes a value of (batch, 1) for one of (1, channels) where the two numbers are equal."""
 
 ALL_OPSETS = (13, 17, 18, 22)
 
@@ -74,44 +71,6 @@ def evaluate(graph: Graph, arrays: Arrays, feeds: Arrays) -> dict[str, Array]:
     return {name: np.asarray(value) for name, value in values.items()}
 
 
-def random_arrays(graph: Graph, seed: int = 0) -> dict[str, Array]:
-    """Weights that are not trivial, with kernels scaled so that values stay near one."""
-    rng = np.random.default_rng(seed)
-    arrays: dict[str, Array] = {}
-    for node in graph:
-        for role, name in node.weights.items():
-            if name not in arrays:
-                spec = graph.weight(name)
-                drawn = _draw(role, node.op, spec.shape, rng)
-                arrays[name] = np.asarray(drawn).astype(spec.dtype.numpy)
-    return arrays
-
-
-def _draw(role: str, op: Op, shape: tuple[int, ...], rng: np.random.Generator) -> Any:
-    normal = rng.standard_normal(shape)
-    if role.endswith("kernel"):
-        alone = role == "depthwise_kernel" or op.title.startswith("Depthwise")
-        return normal / math.sqrt(math.prod(shape[:-2] if alone else shape[:-1]))
-    if role in ("gamma", "alpha"):
-        return {"gamma": 1.0, "alpha": 0.2}[role] + 0.3 * normal
-    if role in ("variance", "moving_variance"):
-        return rng.uniform(0.5, 1.5, shape)
-    if role == "count":
-        return 7
-    assert role in ("bias", "beta", "mean", "moving_mean"), role
-    return 0.5 * normal
-
-
-def random_feeds(graph: Graph, batch: int = BATCH, seed: int = 1) -> dict[str, Array]:
-    """Input for a graph, channels last."""
-    rng = np.random.default_rng(seed)
-    feeds = {}
-    for node in graph.inputs:
-        sizes = [9 if is_symbolic(size) else size for size in graph.type(node.name).sizes]
-        feeds[node.name] = (1.5 * rng.standard_normal((batch, *sizes))).astype(np.float32)
-    return feeds
-
-
 def compare(
     graph: Graph,
     folder: Path,
@@ -120,6 +79,7 @@ def compare(
     identities: int = 0,
     opsets: Sequence[int] = (17,),
     arrays: Arrays | None = None,
+    positive: bool = False,
 ) -> None:
     """Build a graph in Keras and as .onnx files, and check that all agree.
 
@@ -131,9 +91,12 @@ def compare(
         opsets: The opsets to write; the first is also written channels last, and run with
             onnxruntime's optimiser on and off.
         arrays: The weights; random ones if None.
+        positive: Feed no number that is not well above zero.
     """
     arrays = random_arrays(graph) if arrays is None else arrays
     feeds = random_feeds(graph)
+    if positive:
+        feeds = {name: np.abs(feed) + np.float32(0.1) for name, feed in feeds.items()}
     expected = run_twin(loaded_twin(graph, arrays), feeds)
     for opset in opsets:
         check_file(

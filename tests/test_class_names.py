@@ -17,6 +17,7 @@ from safetensors.numpy import save_file
 
 import graphcnn
 from graphcnn import Graph, GraphCNNError, WeightStore
+from graphcnn.classes import check_classes
 from graphcnn.cli.main import cli
 from graphcnn.ops import Dense
 
@@ -123,18 +124,18 @@ class TestCompile:
         x = graph.input("x", (5, 7))
         graph.outputs["map"] = x = graph.add(Dense(units=4), x)
         graph.outputs["y"] = graph.add(Dense(units=2), graph.input("v", (3,)))
-        graph.check_classes(["a", "b"])
+        check_classes(graph, ["a", "b"])
         with pytest.raises(GraphCNNError, match="and 2 the last size of y"):
-            graph.check_classes(["a", "b", "c", "d"])
+            check_classes(graph, ["a", "b", "c", "d"])
 
     def test_one_score_for_two_classes(self) -> None:
         graph = Graph()
         graph.outputs["y"] = graph.add(Dense(units=1), graph.input("v", (3,)))
-        graph.check_classes(["no", "yes"])
+        check_classes(graph, ["no", "yes"])
         with pytest.raises(
             GraphCNNError, match="3 is the number of class names, and 1 the last size of y"
         ):
-            graph.check_classes(["no", "yes", "perhaps"])
+            check_classes(graph, ["no", "yes", "perhaps"])
 
 
 class TestWeightsFile:

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import graphcnn
+from graphcnn.classes import common_classes
 from graphcnn.errors import DataError, GraphCNNError, RuntimeFailure
 from graphcnn.evaluation import (
     Classification,
     EvaluationError,
     Regression,
-    class_names,
     class_probabilities,
     compare,
     evaluate,
@@ -211,15 +211,15 @@ class TestAgreement:
 
 class TestNames:
     def test_either_may_lack_them(self) -> None:
-        assert class_names("ab", "") == class_names("", "ab") == ("a", "b")
-        assert class_names("", "") == ()
+        assert common_classes("ab", "") == common_classes("", "ab") == ("a", "b")
+        assert common_classes("", "") == ()
 
     def test_others_are_the_data_s(self) -> None:
-        assert class_names("ab", "xy") == ("a", "b")
+        assert common_classes("ab", "xy") == ("a", "b")
 
     def test_another_order_is_a_mistake(self) -> None:
         with pytest.raises(EvaluationError, match="class 1 is 'b' in the data, and 'c' in the mod"):
-            class_names("abc", "acb")
+            common_classes("abc", "acb")
 
 
 class TestFiles:

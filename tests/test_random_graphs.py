@@ -28,6 +28,9 @@ GENTLE = 0.01
 """Local response normalization's alpha. onnxruntime slides its sum of squares along the channels:
 what is left of a large one that it adds and takes away again counts alpha times."""
 
+KINDS = st.sampled_from(["nearest", "bilinear"])
+"""Kinds of interpolation."""
+
 
 class Network:
     """A graph that grows by drawn steps.
@@ -75,8 +78,10 @@ class Network:
     def spatial(self) -> None:
         """A layer on an image."""
         op, name = self._layer(), self.pick(self.images)
-        # One channel normalized is beta alone, which Keras reaches by a cancellation.
-        assume(not isinstance(op, ops.LayerNormalization) or self.graph.type(name).channels > 1)
+        # One number normalized is beta alone, which Keras reaches by a cancellation.
+        value = self.graph.type(name)
+        assume(not isinstance(op, ops.LayerNormalization) or value.channels > 1)
+        assume(not isinstance(op, ops.GroupNormalization) or value.elements > 1)
         self.images.append(self.add(op, name))
 
     def _layer(self) -> Op:
@@ -95,12 +100,19 @@ class Network:
             ops.AveragePooling2D(pool_size=size, **window),
             ops.BatchNormalization(scale=self.draw(st.booleans())),
             ops.LayerNormalization(epsilon=STEADY),
+            ops.GroupNormalization(groups=1, epsilon=STEADY),
+            ops.RMSNormalization(epsilon=STEADY),
             ops.LocalResponseNormalization(depth_radius=size, alpha=GENTLE),
             ops.Dense(units=filters, activation=function),
             ops.ZeroPadding2D(padding=((0, 1), (size, 0))),
-            ops.UpSampling2D(interpolation=self.draw(st.sampled_from(["nearest", "bilinear"]))),
+            ops.UpSampling2D(interpolation=self.draw(KINDS)),
             ops.Activation(activation=self.draw(st.sampled_from([*ACTIVATIONS, "prelu"]))),
             ops.Dropout(rate=0.5),
+            ops.Mean(axis=self.draw(st.integers(1, 3)), keepdims=True),
+            ops.Slice(axis=self.draw(st.integers(1, 3)), step=-1),
+            ops.Resizing(height=size, width=filters, interpolation=self.draw(KINDS)),
+            ops.Clip(min_value=-1.0, max_value=2.0),
+            ops.StochasticDepth(drop_path_rate=0.5),
             ops.Rescaling(scale=0.5, offset=0.25),
         ]
         return self.draw(st.sampled_from(choices))

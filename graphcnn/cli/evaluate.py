@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.argument("model", type=click.Path())
 @shared.data
 @click.option(
-    "--weights", type=click.Path(), help="A .safetensors, .npz, .weights.h5 or .keras file."
+    "--weights", type=click.Path(), help="A .safetensors, .npz, .weights.h5, .keras or .h5 file."
 )
 @click.option(
     "--both", is_flag=True, help="Compile a model file too, run both, and compare predictions."
@@ -41,10 +41,10 @@ if TYPE_CHECKING:
 def command(model: str, weights: str | None, both: bool, as_json: bool, **options: Any) -> None:
     """Measure how good MODEL is on data.
 
-    MODEL is an .onnx file, which onnxruntime runs, or a model file with --weights, which TensorFlow
-    runs. Data go in as they are, without scaling. With labels, the accuracy, the cross-entropy in
-    nats, each class's precision and recall, and the confusion matrix are printed; with targets, the
-    mean squared and the mean absolute error.
+    MODEL is an .onnx file, which onnxruntime runs, or a model file with --weights, or a .keras or
+    .h5 file, which TensorFlow runs. Data go in as they are, without scaling. With labels, the
+    accuracy, the cross-entropy in nats, each class's precision and recall, and the confusion matrix
+    are printed; with targets, the mean squared and the mean absolute error.
 
     With --both, exits with 1 when a prediction differs.
 
@@ -63,8 +63,6 @@ def command(model: str, weights: str | None, both: bool, as_json: bool, **option
         if weights or both:
             raise click.UsageError("--weights and --both are for a model file, not for .onnx")
         report = _evaluate_file(model, **options)
-    elif weights is None:
-        raise click.UsageError(f"{model} needs --weights; an .onnx file has its own")
     else:
         report = _evaluate_model(model, weights, both, **options)
     if as_json:
@@ -86,20 +84,30 @@ def _evaluate_file(model: str, **options: Any) -> EvaluationReport:
 
 
 def _evaluate_model(
-    model: str, weights: str, both: bool, data: str, split: Any, batch_size: int, provider: Any
+    model: str,
+    weights: str | None,
+    both: bool,
+    data: str,
+    split: Any,
+    batch_size: int,
+    provider: Any,
 ) -> EvaluationReport:
+    from graphcnn.classes import common_classes
     from graphcnn.datasets import read_model_data
-    from graphcnn.evaluation import EvaluationReport, choose_split, class_names, compare, measure
-    from graphcnn.frontends.yaml import load
+    from graphcnn.evaluation import EvaluationReport, choose_split, compare, measure
     from graphcnn.training import predict
     from graphcnn.weights import WeightStore
 
-    graph = load(model)
+    graph, given = shared.read_model(model, weights)
+    if given is None:
+        raise click.UsageError(f"{model} needs --weights; .onnx and .keras files have their own")
     dataset = read_model_data(data, graph)
-    store = WeightStore.read(weights, graph.weights_by_node)
+    store = given
+    if not isinstance(store, WeightStore):
+        store = WeightStore.read(store, graph.weights_by_node)
     store.check(graph.weights)
     samples = choose_split(dataset, split)
-    names = class_names(dataset.classes, graph.classes or store.classes)
+    names = common_classes(dataset.classes, graph.classes or store.classes)
 
     def by_tensorflow(tick: Progress) -> Any:
         return predict(graph, store, samples.x, batch_size, tick)

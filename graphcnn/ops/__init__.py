@@ -6,6 +6,8 @@ Importing this package registers them all in `OPS`.
 from graphcnn.weights import WeightSpec
 
 from .activations import ELU, Activation, ActivationFunction, LeakyReLU, PReLU, ReLU, Softmax
+from .affine import AffineOp, LinearOp
+from .arithmetic import Clip, LayerScale, Power
 from .conv import (
     Conv1D,
     Conv1DTranspose,
@@ -19,9 +21,26 @@ from .conv import (
     SeparableConv2D,
 )
 from .dense import Dense
-from .internal import ChangeLayout, Input
-from .merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
-from .normalization import BatchNormalization, LayerNormalization, LocalResponseNormalization
+from .internal import ChangeLayout, Input, ScaleShift
+from .merging import (
+    Add,
+    Average,
+    Concatenate,
+    Divide,
+    Dot,
+    Maximum,
+    Minimum,
+    Multiply,
+    Subtract,
+)
+from .normalization import (
+    BatchNormalization,
+    GroupNormalization,
+    LayerNormalization,
+    LocalResponseNormalization,
+    RMSNormalization,
+    UnitNormalization,
+)
 from .op import OPS, Cost, FollowOp, Lowering, Op, Placed, Placement, Reach, SpatialOp, register
 from .pooling import (
     AveragePooling1D,
@@ -38,6 +57,7 @@ from .pooling import (
     MaxPooling3D,
 )
 from .preprocessing import Normalization, Rescaling
+from .reduction import Max, Mean, Min, Sum
 from .reshaping import (
     Cropping1D,
     Cropping2D,
@@ -45,12 +65,18 @@ from .reshaping import (
     Flatten,
     Permute,
     Reshape,
-    UpSampling1D,
-    UpSampling2D,
-    UpSampling3D,
+    Slice,
     ZeroPadding1D,
     ZeroPadding2D,
     ZeroPadding3D,
+)
+from .resizing import (
+    CenterCrop,
+    RepeatVector,
+    Resizing,
+    UpSampling1D,
+    UpSampling2D,
+    UpSampling3D,
 )
 from .training_only import (
     ActivityRegularization,
@@ -67,6 +93,7 @@ from .training_only import (
     SpatialDropout1D,
     SpatialDropout2D,
     SpatialDropout3D,
+    StochasticDepth,
 )
 
 __all__ = [
@@ -76,13 +103,16 @@ __all__ = [
     "ActivationFunction",
     "ActivityRegularization",
     "Add",
+    "AffineOp",
     "AlphaDropout",
     "Average",
     "AveragePooling1D",
     "AveragePooling2D",
     "AveragePooling3D",
     "BatchNormalization",
+    "CenterCrop",
     "ChangeLayout",
+    "Clip",
     "Concatenate",
     "Conv1D",
     "Conv1DTranspose",
@@ -97,6 +127,8 @@ __all__ = [
     "Dense",
     "DepthwiseConv1D",
     "DepthwiseConv2D",
+    "Divide",
+    "Dot",
     "Dropout",
     "Flatten",
     "FollowOp",
@@ -108,15 +140,21 @@ __all__ = [
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
+    "GroupNormalization",
     "Input",
     "LayerNormalization",
+    "LayerScale",
     "LeakyReLU",
+    "LinearOp",
     "LocalResponseNormalization",
     "Lowering",
+    "Max",
     "MaxPooling1D",
     "MaxPooling2D",
     "MaxPooling3D",
     "Maximum",
+    "Mean",
+    "Min",
     "Minimum",
     "Multiply",
     "Normalization",
@@ -125,6 +163,8 @@ __all__ = [
     "Permute",
     "Placed",
     "Placement",
+    "Power",
+    "RMSNormalization",
     "RandomBrightness",
     "RandomContrast",
     "RandomFlip",
@@ -133,16 +173,23 @@ __all__ = [
     "RandomZoom",
     "ReLU",
     "Reach",
+    "RepeatVector",
     "Rescaling",
     "Reshape",
+    "Resizing",
+    "ScaleShift",
     "SeparableConv1D",
     "SeparableConv2D",
+    "Slice",
     "Softmax",
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
     "SpatialOp",
+    "StochasticDepth",
     "Subtract",
+    "Sum",
+    "UnitNormalization",
     "UpSampling1D",
     "UpSampling2D",
     "UpSampling3D",

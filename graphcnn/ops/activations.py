@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, dataclass_transform
 
@@ -42,9 +42,11 @@ class ActivationFunction(FollowOp):
 
     Attributes:
         steps: Operations an element, as `Cost` counts them.
+        non_negative: No result is below zero, whatever the input.
     """
 
     steps: ClassVar[int] = 1
+    non_negative: ClassVar[bool] = False
     reordering: ClassVar[Literal["absorbs", "passes", "refuses"]] = "passes"
 
     @abstractmethod
@@ -163,6 +165,10 @@ class ReLU(ActivationFunction):
     negative_slope: NonNegative = 0.0
     threshold: NonNegative = 0.0
 
+    @property
+    def non_negative(self) -> bool:  # type: ignore[override]  # here the options say
+        return not self.negative_slope
+
     def apply(self, ctx: Lowering, x: str) -> str:
         if self.threshold:
             return self._with_threshold(ctx, x)
@@ -256,6 +262,7 @@ class Softmax(AxisFunction):
     """``exp(x) / sum(exp(x))`` along an axis. Source: keras.layers.Softmax."""
 
     onnx: ClassVar[str] = "Softmax"
+    non_negative: ClassVar[bool] = True
 
 
 @function("log_softmax")
@@ -263,113 +270,6 @@ class LogSoftmax(AxisFunction):
     """The logarithm of softmax."""
 
     onnx: ClassVar[str] = "LogSoftmax"
-
-
-@function("linear")
-class Linear(ActivationFunction):
-    """The input itself."""
-
-    steps: ClassVar[int] = 0
-
-    def apply(self, ctx: Lowering, x: str) -> str:
-        return x
-
-
-@dataclass(frozen=True, kw_only=True)
-class UnaryFunction(ActivationFunction):
-    """A function that is one ONNX operator without attributes."""
-
-    onnx: ClassVar[str]
-
-    def apply(self, ctx: Lowering, x: str) -> str:
-        return ctx.emit(self.onnx, [x])
-
-
-@function("selu")
-class SELU(UnaryFunction):
-    """Self-normalizing ELU. Source: Klambauer et al. 2017."""
-
-    onnx: ClassVar[str] = "Selu"
-    steps: ClassVar[int] = 4
-
-
-@function("sigmoid")
-class Sigmoid(UnaryFunction):
-    """``1 / (1 + exp(-x))``."""
-
-    onnx: ClassVar[str] = "Sigmoid"
-    steps: ClassVar[int] = 4
-
-
-@function("tanh")
-class Tanh(UnaryFunction):
-    """The hyperbolic tangent."""
-
-    onnx: ClassVar[str] = "Tanh"
-    steps: ClassVar[int] = 4
-
-
-@function("softplus")
-class Softplus(UnaryFunction):
-    """``log(1 + exp(x))``."""
-
-    onnx: ClassVar[str] = "Softplus"
-    steps: ClassVar[int] = 3
-
-
-@function("softsign")
-class Softsign(UnaryFunction):
-    """``x / (1 + abs(x))``."""
-
-    onnx: ClassVar[str] = "Softsign"
-    steps: ClassVar[int] = 3
-
-
-@function("exponential")
-class Exponential(UnaryFunction):
-    """``exp(x)``."""
-
-    onnx: ClassVar[str] = "Exp"
-
-
-@function("hard_sigmoid")
-class HardSigmoid(ActivationFunction):
-    """``relu6(x + 3) / 6``."""
-
-    steps: ClassVar[int] = 4
-
-    def apply(self, ctx: Lowering, x: str) -> str:
-        return ctx.emit("HardSigmoid", [x], alpha=1 / 6, beta=0.5)
-
-
-@function("silu", "swish")
-class SiLU(ActivationFunction):
-    """``x * sigmoid(x)``. Source: Ramachandran et al. 2017."""
-
-    steps: ClassVar[int] = 5
-
-    def apply(self, ctx: Lowering, x: str) -> str:
-        return ctx.emit("Mul", [x, ctx.emit("Sigmoid", [x])])
-
-
-@function("hard_silu", "hard_swish")
-class HardSiLU(ActivationFunction):
-    """``x * hard_sigmoid(x)``. Source: Howard et al. 2019."""
-
-    steps: ClassVar[int] = 5
-
-    def apply(self, ctx: Lowering, x: str) -> str:
-        return ctx.emit("Mul", [x, HardSigmoid().apply(ctx, x)])
-
-
-@function("mish")
-class Mish(ActivationFunction):
-    """``x * tanh(softplus(x))``. Source: Misra 2019."""
-
-    steps: ClassVar[int] = 8
-
-    def apply(self, ctx: Lowering, x: str) -> str:
-        return ctx.emit("Mul", [x, ctx.emit("Tanh", [ctx.emit("Softplus", [x])])])
 
 
 @function("gelu")
@@ -388,9 +288,10 @@ class GELU(ActivationFunction):
         return ctx.emit("Erf", [ctx.emit("Div", [x, ctx.constant(math.sqrt(2))])])
 
     def _tanh(self, ctx: Lowering, x: str) -> str:
-        cube = ctx.emit("Mul", [ctx.emit("Mul", [x, x]), x])
-        sum_ = ctx.emit("Add", [x, ctx.emit("Mul", [cube, ctx.constant(0.044715)])])
-        return ctx.emit("Tanh", [ctx.emit("Mul", [sum_, ctx.constant(math.sqrt(2 / math.pi))])])
+        scale = math.sqrt(2 / math.pi)
+        cubic = ctx.emit("Mul", [ctx.emit("Mul", [x, x]), ctx.constant(scale * 0.044715)])
+        factor = ctx.emit("Add", [cubic, ctx.constant(scale)])
+        return ctx.emit("Tanh", [ctx.emit("Mul", [factor, x])])
 
 
 @function("celu")
@@ -404,21 +305,87 @@ class CELU(ActivationFunction):
         return ctx.emit("Celu", [x], alpha=self.alpha)
 
 
-@function("log_sigmoid")
-class LogSigmoid(ActivationFunction):
-    """``-softplus(-x)``."""
+@dataclass(frozen=True, kw_only=True)
+class FixedFunction(ActivationFunction):
+    """A function without options: a row of the table below."""
 
-    steps: ClassVar[int] = 5
-
-    def apply(self, ctx: Lowering, x: str) -> str:
-        return ctx.emit("Neg", [ctx.emit("Softplus", [ctx.emit("Neg", [x])])])
-
-
-@function("hard_tanh")
-class HardTanh(ActivationFunction):
-    """x, cut to -1 and 1."""
-
-    steps: ClassVar[int] = 2
+    body: ClassVar[Callable[[Lowering, str], str]]
 
     def apply(self, ctx: Lowering, x: str) -> str:
-        return ctx.emit("Clip", [x, ctx.constant(-1.0), ctx.constant(1.0)])
+        return type(self).body(ctx, x)
+
+
+def _fixed(
+    names: str,
+    steps: int,
+    body: str | Callable[[Lowering, str], str],
+    text: str,
+    *,
+    non_negative: bool = False,
+) -> type[FixedFunction]:
+    """Make a function known by these names; the body is an ONNX operator, or emits several."""
+    emit = (lambda ctx, x: ctx.emit(body, [x])) if isinstance(body, str) else body
+    fields = {"steps": steps, "body": staticmethod(emit), "non_negative": non_negative}
+    cls = type(names.split()[0], (FixedFunction,), {**fields, "__doc__": text})
+    made: type[FixedFunction] = function(*names.split())(cls)
+    return made
+
+
+_fixed("linear", 0, lambda ctx, x: x, "The input itself.")
+Sigmoid = _fixed("sigmoid", 4, "Sigmoid", "``1 / (1 + exp(-x))``.", non_negative=True)
+_fixed("tanh", 4, "Tanh", "The hyperbolic tangent.")
+_fixed("selu", 4, "Selu", "Self-normalizing ELU. Source: Klambauer et al. 2017.")
+_fixed("softplus", 3, "Softplus", "``log(1 + exp(x))``.", non_negative=True)
+_fixed("softsign", 3, "Softsign", "``x / (1 + abs(x))``.")
+HardSigmoid = _fixed(
+    "hard_sigmoid",
+    4,
+    lambda ctx, x: ctx.emit("HardSigmoid", [x], alpha=1 / 6, beta=0.5),
+    "``relu6(x + 3) / 6``.",
+    non_negative=True,
+)
+_fixed(
+    "silu swish",
+    5,
+    lambda ctx, x: ctx.emit("Mul", [x, ctx.emit("Sigmoid", [x])]),
+    "``x * sigmoid(x)``. Source: Ramachandran et al. 2017.",
+)
+_fixed(
+    "hard_silu hard_swish",
+    5,
+    lambda ctx, x: ctx.emit("Mul", [x, HardSigmoid().apply(ctx, x)]),
+    "``x * hard_sigmoid(x)``. Source: Howard et al. 2019.",
+)
+_fixed(
+    "mish",
+    8,
+    lambda ctx, x: ctx.emit("Mul", [x, ctx.emit("Tanh", [ctx.emit("Softplus", [x])])]),
+    "``x * tanh(softplus(x))``. Source: Misra 2019.",
+)
+_fixed(
+    "log_sigmoid",
+    5,
+    lambda ctx, x: ctx.emit("Neg", [ctx.emit("Softplus", [ctx.emit("Neg", [x])])]),
+    "``-softplus(-x)``.",
+)
+_fixed(
+    "hard_tanh",
+    2,
+    lambda ctx, x: ctx.emit("Clip", [x, ctx.constant(-1.0), ctx.constant(1.0)]),
+    "x, cut to -1 and 1.",
+)
+_fixed("abs", 1, "Abs", "x without its sign.", non_negative=True)
+_fixed("negative", 1, "Neg", "``-x``.")
+_fixed("square", 1, lambda ctx, x: ctx.emit("Mul", [x, x]), "``x * x``.", non_negative=True)
+_fixed("sqrt", 1, "Sqrt", "The square root; NaN below zero.", non_negative=True)
+_fixed(
+    "rsqrt",
+    2,
+    lambda ctx, x: ctx.emit("Reciprocal", [ctx.emit("Sqrt", [x])]),
+    "``1 / sqrt(x)``; NaN below zero.",
+    non_negative=True,
+)
+_fixed("reciprocal", 1, "Reciprocal", "``1 / x``.")
+_fixed("exponential exp", 1, "Exp", "``exp(x)``.", non_negative=True)
+_fixed("log", 1, "Log", "The natural logarithm; NaN below zero.")
+_fixed("erf", 4, "Erf", "The error function.")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
 
 from msgspec import Meta
 
@@ -28,6 +28,7 @@ from .activations import (
     activation_cost,
     activation_weights,
 )
+from .affine import LinearOp
 from .arrange import Permuted
 from .op import (
     Cost,
@@ -44,9 +45,14 @@ from .op import (
 )
 from .window import Padding, Window, check_padding
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
 
 @dataclass(frozen=True, kw_only=True)
-class Convolution(SpatialOp):
+class Convolution(LinearOp, SpatialOp):
     """What all convolutions share: a window, a bias and an activation."""
 
     spatial_axes: ClassVar[int]
@@ -80,6 +86,14 @@ class Convolution(SpatialOp):
 
     def reach(self, *inputs: TensorType) -> tuple[Reach, ...] | None:
         return self.window.reach(inputs[0].spatial)
+
+    def scaled_outputs(self, kernel: Array, scale: Array) -> Array:
+        return kernel * scale
+
+    def uniform(self, x: TensorType) -> bool:
+        if self.padding == "same" and x.symbolic:
+            return max(self.window.kernel) == 1
+        return not any(map(any, self.window.pads(x.spatial)))
 
     def _result(self, x: TensorType, sizes: tuple[Dim, ...], channels: int) -> TensorType:
         return activated_type(self.activation, x.with_sizes((*sizes, channels)))
@@ -130,6 +144,20 @@ class Conv(Convolution):
     def cost(self, inputs: tuple[TensorType, ...], output: TensorType) -> Cost:
         taps = math.prod(self.window.kernel) * (known_channels(inputs[0]) // self.groups)
         return Cost(macs=taps * output.elements) + self._tail_cost(output)
+
+    def scaled_inputs(self, kernel: Array, scale: Array) -> Array:
+        return kernel * self._by_group(scale)
+
+    def response(self, shift: Array, **kernels: Array) -> Array:
+        return cast(
+            "Array", (kernels["kernel"] * self._by_group(shift)).reshape(-1, self.filters).sum(0)
+        )
+
+    def _by_group(self, vector: Array) -> Array:
+        """Numbers by input channel as (in / groups, filters): each filter sees its own group's."""
+        import numpy as np
+
+        return np.repeat(vector.reshape(self.groups, -1).T, self.filters // self.groups, axis=1)
 
     def lower(self, ctx: Lowering) -> str:
         kernel = ctx.weight("kernel", filters_first(self.spatial_axes))
@@ -185,6 +213,16 @@ class DepthwiseConv(Convolution):
         macs = math.prod(self.window.kernel) * output.elements
         return Cost(macs=macs) + self._tail_cost(output)
 
+    def scaled_outputs(self, kernel: Array, scale: Array) -> Array:
+        return kernel * scale.reshape(-1, self.depth_multiplier)
+
+    def scaled_inputs(self, kernel: Array, scale: Array) -> Array:
+        return kernel * scale[:, None]
+
+    def response(self, shift: Array, **kernels: Array) -> Array:
+        kernel = kernels["kernel"] * shift[:, None]
+        return cast("Array", kernel.reshape(-1, kernel.shape[-2] * kernel.shape[-1]).sum(0))
+
     def lower(self, ctx: Lowering) -> str:
         kernel, attributes = lower_depthwise(ctx, self.window, "kernel", self.depth_multiplier)
         return self._tail(ctx, "Conv", [ctx.operands[0], kernel], **attributes)
@@ -208,6 +246,8 @@ class DepthwiseConv2D(DepthwiseConv):
 class SeparableConv(Convolution):
     """A depthwise convolution, then a pointwise one that adds the bias."""
 
+    outputs_role: ClassVar[str] = "pointwise_kernel"
+    inputs_role: ClassVar[str] = "depthwise_kernel"
     filters: Size
     depth_multiplier: Size = 1
     depthwise_initializer: Initializer = GlorotUniform()
@@ -237,6 +277,14 @@ class SeparableConv(Convolution):
         positions = output.elements // self.filters
         macs = positions * inner * (math.prod(self.window.kernel) + self.filters)
         return Cost(macs=macs) + self._tail_cost(output)
+
+    def scaled_inputs(self, kernel: Array, scale: Array) -> Array:
+        return kernel * scale[:, None]
+
+    def response(self, shift: Array, **kernels: Array) -> Array:
+        depthwise, pointwise = kernels["depthwise_kernel"], kernels["pointwise_kernel"]
+        inner = (depthwise * shift[:, None]).reshape(-1, pointwise.shape[-2]).sum(0)
+        return cast("Array", inner @ pointwise.reshape(-1, self.filters))
 
     def lower(self, ctx: Lowering) -> str:
         kernel, attributes = lower_depthwise(
@@ -345,6 +393,18 @@ class ConvTranspose(Convolution):
             )
             for span, stride, (before, _, _) in rows
         )
+
+    def scaled_outputs(self, kernel: Array, scale: Array) -> Array:
+        return kernel * scale[:, None]
+
+    def scaled_inputs(self, kernel: Array, scale: Array) -> Array:
+        return kernel * scale
+
+    def uniform(self, x: TensorType) -> bool:
+        return False
+
+    def response(self, shift: Array, **kernels: Array) -> Array:
+        raise NotImplementedError("an output position sees some of the window only")
 
     def lower(self, ctx: Lowering) -> str:
         kernel = ctx.weight("kernel", filters_first(self.spatial_axes))

@@ -6,7 +6,7 @@ put in the same order instead of moving the data.
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from graphcnn.initializers import GlorotUniform, Initializer, Zeros
 from graphcnn.regularizers import Regularizer
@@ -20,11 +20,11 @@ from .activations import (
     activation_cost,
     activation_weights,
 )
+from .affine import LinearOp
 from .arrange import ChannelsFirstRows, Permuted
 from .op import (
     Cost,
     Lowering,
-    Op,
     Placed,
     Placement,
     Reach,
@@ -33,9 +33,14 @@ from .op import (
     register,
 )
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
 
 @register
-class Dense(Op):
+class Dense(LinearOp):
     """A matrix product with the last axis, kernel (in, units). Source: keras.layers.Dense."""
 
     reordering: ClassVar[Literal["absorbs", "passes", "refuses"]] = "absorbs"
@@ -69,6 +74,18 @@ class Dense(Op):
 
     def reach(self, *inputs: TensorType) -> tuple[Reach, ...] | None:
         return (Reach(),) * len(inputs[0].spatial) or None
+
+    def scaled_outputs(self, kernel: Array, scale: Array) -> Array:
+        return kernel * scale
+
+    def scaled_inputs(self, kernel: Array, scale: Array) -> Array:
+        return kernel * scale[:, None]
+
+    def response(self, shift: Array, **kernels: Array) -> Array:
+        return cast("Array", shift @ kernels["kernel"])
+
+    def uniform(self, x: TensorType) -> bool:
+        return True
 
     def place(self, value: Placement) -> Placed:
         if value.output.rank > 2:

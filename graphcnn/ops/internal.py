@@ -1,21 +1,31 @@
-"""Operators that graphs hold and model files do not name: the inputs, and changes of layout."""
+"""Operators that graphs hold and model files do not name: inputs, and what passes make."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from graphcnn.initializers import Ones, Zeros
 from graphcnn.types import DType, Layout, TensorType
+from graphcnn.weights import WeightSpec
 
+from .affine import AffineOp
 from .op import (
     Cost,
+    FollowOp,
     Lowering,
     Op,
     Placed,
     Placement,
     Reach,
+    known_channels,
 )
 from .reshaping import same_order
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,3 +86,46 @@ class ChangeLayout(Op):
         last = x.rank - 1
         order = [0, last, *range(1, last)] if self.channels_first else [0, *range(2, x.rank), 1]
         return ctx.emit("Transpose", ctx.operands, perm=order)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScaleShift(AffineOp, FollowOp):
+    """``a * x + b`` with weights for both, as passes make it of several layers.
+
+    Attributes:
+        scales: Whether there is an `a`.
+        shifts: Whether there is a `b`.
+        divides: Whether no `a` is 0.
+    """
+
+    scales: bool = True
+    shifts: bool = True
+    divides: bool = False
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        return inputs[0]
+
+    def weights(self, *inputs: TensorType) -> dict[str, WeightSpec]:
+        shape = (known_channels(inputs[0]),)
+        return {
+            **({"scale": WeightSpec(shape, Ones())} if self.scales else {}),
+            **({"shift": WeightSpec(shape, Zeros())} if self.shifts else {}),
+        }
+
+    def cost(self, inputs: tuple[TensorType, ...], output: TensorType) -> Cost:
+        return Cost(other=(self.scales + self.shifts) * output.elements)
+
+    def reach(self, *inputs: TensorType) -> tuple[Reach, ...] | None:
+        return (Reach(),) * len(inputs[0].spatial)
+
+    def scale_shift(self, channels: int, **weights: Array) -> tuple[Array, Array]:
+        import numpy as np
+
+        one, zero = np.ones(channels), np.zeros(channels)
+        return weights.get("scale", one), weights.get("shift", zero)
+
+    def lower(self, ctx: Lowering) -> str:
+        (x,) = ctx.operands
+        if self.scales:
+            x = ctx.emit("Mul", [x, ctx.broadcast("scale")])
+        return ctx.emit("Add", [x, ctx.broadcast("shift")]) if self.shifts else x

@@ -6,20 +6,27 @@ image.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from operator import ne
 from typing import Any, ClassVar, Literal
 
 from graphcnn.errors import ShapeError
-from graphcnn.types import LAST, Dim, Layout, TensorType, sample_axis
+from graphcnn.types import FIRST, LAST, Dim, Layout, TensorType, sample_axis
 
 from .op import (
     Cost,
     FollowOp,
     Lowering,
+    Op,
     Placed,
     Placement,
     Reach,
     register,
 )
+from .reduction import by_length, reduce
+
+_SHORTEST = 1e-7
+"""keras.backend.epsilon(): Dot divides vectors by at least this."""
 
 
 class Merge(FollowOp):
@@ -76,6 +83,14 @@ class Multiply(Merge):
     """The product. Source: keras.layers.Multiply."""
 
     onnx: ClassVar[str] = "Mul"
+
+
+@register
+class Divide(Merge):
+    """The first by the second. Source: keras.ops.divide."""
+
+    arity: ClassVar[tuple[int, int | None]] = (2, 2)
+    onnx: ClassVar[str] = "Div"
 
 
 @register
@@ -147,6 +162,69 @@ class Concatenate(FollowOp):
     def lower(self, ctx: Lowering) -> str:
         index = sample_axis(self.axis, ctx.output.rank)
         return ctx.emit("Concat", ctx.operands, axis=ctx.layout.axis(index, ctx.output))
+
+
+@register
+class Dot(Op):
+    """The products of vectors of two values, summed. Source: keras.layers.Dot.
+
+    Two vectors give one number. Of two values of two sizes each, every vector of one along its
+    axis meets every vector of the other: ``[a, k]`` and ``[b, k]`` give ``[a, b]``.
+    """
+
+    arity: ClassVar[tuple[int, int | None]] = (2, 2)
+    axes: int | tuple[int, int]
+    normalize: bool = False
+
+    def _indices(self, inputs: Sequence[TensorType]) -> list[int]:
+        """The axis of each input, as an index into its sizes."""
+        axes = (self.axes, self.axes) if isinstance(self.axes, int) else self.axes
+        return [sample_axis(axis, x.rank) for axis, x in zip(axes, inputs, strict=True)]
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        ranks = {x.rank for x in inputs}
+        if len(ranks) > 1 or not ranks <= {2, 3}:
+            raise _unequal(inputs, "both have one size, or both have two")
+        found = self._indices(inputs)
+        if len({x.sizes[index] for x, index in zip(inputs, found, strict=True)}) > 1:
+            raise _unequal(inputs, f"the axes that are multiplied ({self.axes}) must be equal")
+        if ranks == {2}:
+            return inputs[0].with_sizes([1])
+        return inputs[0].with_sizes(
+            [x.sizes[1 - index] for x, index in zip(inputs, found, strict=True)]
+        )
+
+    def cost(self, inputs: tuple[TensorType, ...], output: TensorType) -> Cost:
+        length = inputs[0].sizes[self._indices(inputs)[0]]
+        scaling = 3 * sum(x.elements for x in inputs) if self.normalize else 0
+        return Cost(macs=length * output.elements, other=scaling)
+
+    def place(self, value: Placement) -> Placed:
+        """A matrix product wants the axis last in its first factor, and first in its second.
+
+        It gives the result as it is of the inputs in order, and channels first of them swapped.
+        """
+        if value.output.rank == 2:
+            return (LAST, LAST), LAST
+        last = [LAST if index else FIRST for index in self._indices(value.inputs)]
+        first = [FIRST if index else LAST for index in self._indices(value.inputs)]
+        ways = (((first[0], last[1]), FIRST), ((last[0], first[1]), LAST))
+        return min(ways, key=lambda way: sum(map(ne, way[0], value.layouts)))
+
+    def lower(self, ctx: Lowering) -> str:
+        operands = list(ctx.operands)
+        axes = [
+            layout.axis(index, x)
+            for layout, index, x in zip(
+                ctx.layouts, self._indices(ctx.inputs), ctx.inputs, strict=True
+            )
+        ]
+        if self.normalize:
+            pairs = zip(operands, axes, strict=True)
+            operands = [by_length(ctx, x, [axis], _SHORTEST) for x, axis in pairs]
+        if ctx.output.rank == 2:
+            return reduce(ctx, "ReduceSum", ctx.emit("Mul", operands), [1])
+        return ctx.emit("MatMul", operands[::-1] if ctx.layout == FIRST else operands)
 
 
 def _unequal(inputs: tuple[TensorType, ...], rule: str = "sizes must be equal, or 1") -> ShapeError:

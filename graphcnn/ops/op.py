@@ -103,6 +103,7 @@ class Lowering(Protocol):
         output: The type of the result.
         layouts: How the inputs lie in memory.
         layout: How the result must lie in memory.
+        users: The operators that take the result.
         opset: The version of ONNX's operators to write.
     """
 
@@ -116,6 +117,8 @@ class Lowering(Protocol):
     def layouts(self) -> tuple[Layout, ...]: ...
     @property
     def layout(self) -> Layout: ...
+    @property
+    def users(self) -> tuple[Op, ...]: ...
     @property
     def opset(self) -> int: ...
 

@@ -1,16 +1,20 @@
 """Pooling over windows and over everything.
 
-`AveragePooling` never counts pads, as in Keras. Pads that differ before and after are written as a
-Pad, a plain average and, for each axis, a multiplication by :math:`k / c`, where :math:`c` of the
-window's :math:`k` taps lie inside the input: some runtimes refuse uneven pads on AveragePool.
+Beyond Keras, pads may be numbers, as those of convolutions. `MaxPooling` never takes a pad for the
+largest value, and `AveragePooling` does not count pads unless `count_include_pad` says so. Pads
+that differ before and after are written as a Pad, a plain average and, for each axis, a
+multiplication by :math:`k / c`, where :math:`c` of the window's :math:`k` taps lie inside the
+input: some runtimes refuse uneven pads on AveragePool. Pads that count are a Pad and a plain
+average: some get AveragePool's own wrong.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from graphcnn.errors import OptionError
 from graphcnn.types import DType, TensorType, is_symbolic
 
 from .op import (
@@ -24,7 +28,7 @@ from .op import (
     per_axis,
     register,
 )
-from .window import Window
+from .window import Padding, Window, check_padding
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,10 +41,20 @@ class Pooling(SpatialOp):
     spatial_axes: ClassVar[int]
     pool_size: Sizes = 2
     strides: Sizes | None = None
-    padding: Literal["valid", "same"] = "valid"
+    padding: Padding = "valid"
 
     def check(self) -> None:
         check_axes(self, self.spatial_axes, "pool_size", "strides")
+        check_padding(self.padding, self.spatial_axes)
+        if isinstance(self.padding, str):
+            return
+        sides = zip(self.window.pads(()), self.window.kernel, strict=True)
+        if any(max(pads) >= size for pads, size in sides):
+            raise OptionError(
+                f"padding: expected less than the window {list(self.window.kernel)}, so that each "
+                f"has some of the input in it, found {self.padding}",
+                path=("padding",),
+            )
 
     @property
     def window(self) -> Window:
@@ -94,30 +108,31 @@ class MaxPooling3D(MaxPooling):
     spatial_axes: ClassVar[int] = 3
 
 
+@dataclass(frozen=True, kw_only=True)
 class AveragePooling(Pooling):
-    """The mean of each window, pads left out."""
+    """The mean of each window, pads left out unless they are counted as zeros."""
+
+    count_include_pad: bool = False
 
     def lower(self, ctx: Lowering) -> str:
-        sizes = ctx.inputs[0].spatial
+        (x,), sizes = ctx.operands, ctx.inputs[0].spatial
         attributes = self.window.attributes(sizes)
         pads = self.window.pads(sizes)
-        if any(before != after for before, after in pads) and not any(map(is_symbolic, sizes)):
-            return self._uneven(ctx, pads, attributes)
-        return ctx.emit("AveragePool", [ctx.operands[0]], count_include_pad=0, **attributes)
-
-    def _uneven(
-        self, ctx: Lowering, pads: tuple[tuple[int, int], ...], attributes: dict[str, Any]
-    ) -> str:
+        uneven = any(before != after for before, after in pads)
+        known = not any(map(is_symbolic, sizes))
+        if not any(map(any, pads)) or not (self.count_include_pad or (uneven and known)):
+            return ctx.emit("AveragePool", [x], count_include_pad=0, **attributes)
         befores, afters = zip(*pads, strict=True)
         amounts = ctx.constant([0, 0, *befores, 0, 0, *afters], DType.int64)
-        padded = ctx.emit("Pad", [ctx.operands[0], amounts, ctx.constant(0.0)], mode="constant")
+        padded = ctx.emit("Pad", [x, amounts, ctx.constant(0.0)], mode="constant")
         attributes = {**attributes, "pads": [0] * 2 * self.spatial_axes}
         mean = ctx.emit("AveragePool", [padded], count_include_pad=0, **attributes)
+        if self.count_include_pad:
+            return mean
         for axis in range(self.spatial_axes):
             if any(pads[axis]):
-                mean = ctx.emit(
-                    "Mul", [mean, ctx.constant(self._correction(ctx, axis, pads[axis]))]
-                )
+                correction = ctx.constant(self._correction(ctx, axis, pads[axis]))
+                mean = ctx.emit("Mul", [mean, correction])
         return mean
 
     def _correction(

@@ -10,6 +10,7 @@ from graphcnn.initializers import Ones, Zeros
 from graphcnn.types import DType, TensorType
 from graphcnn.weights import WeightSpec
 
+from .affine import AffineOp
 from .op import Cost, FollowOp, Lowering, Reach, known_channels, register
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _SMALLEST_DEVIATION = 1e-7
 """keras.backend.epsilon(): Normalization divides by at least this."""
 
 
-class Pointwise(FollowOp):
+class Pointwise(AffineOp, FollowOp):
     """A few operations on each element, with numbers that may differ by channel."""
 
     def infer(self, *inputs: TensorType) -> TensorType:
@@ -42,6 +43,32 @@ class Rescaling(Pointwise):
 
     scale: PerChannel
     offset: PerChannel = 0.0
+
+    @property
+    def reordering(self) -> Literal["absorbs", "passes", "refuses"]:  # type: ignore[override]
+        """One number for all channels is right in any order of the elements."""
+        return (
+            "refuses"
+            if isinstance(self.scale, tuple) or isinstance(self.offset, tuple)
+            else "passes"
+        )
+
+    @property
+    def scales(self) -> bool:
+        return self.scale != 1
+
+    @property
+    def shifts(self) -> bool:
+        return self.offset != 0
+
+    @property
+    def divides(self) -> bool:
+        return self.scale != 0 if isinstance(self.scale, float) else 0 not in self.scale
+
+    def scale_shift(self, channels: int, **weights: Array) -> tuple[Array, Array]:
+        import numpy as np
+
+        return np.asarray(self.scale, np.float64), np.asarray(self.offset, np.float64)
 
     def infer(self, *inputs: TensorType) -> TensorType:
         check_per_channel(inputs[0], scale=self.scale, offset=self.offset)
@@ -91,6 +118,17 @@ class Normalization(Pointwise):
             "variance": WeightSpec(shape, Ones(), trainable=False),
             "count": WeightSpec((), Zeros(), trainable=False, dtype=DType.int32),
         }
+
+    @property
+    def divides(self) -> bool:
+        return True
+
+    def scale_shift(self, channels: int, **weights: Array) -> tuple[Array, Array]:
+        import numpy as np
+
+        mean = weights.get("mean", np.asarray(self.mean))
+        deviation = Deviation()(weights.get("variance", np.asarray(self.variance)))
+        return (deviation, mean) if self.invert else (1 / deviation, -mean / deviation)
 
     def lower(self, ctx: Lowering) -> str:
         import numpy as np

@@ -1,4 +1,4 @@
-"""Layers that move or drop elements: flatten, reshape, permute, pad, crop, upsample."""
+"""Layers that move or drop elements: flatten, reshape, permute, pad, crop, slice."""
 
 from __future__ import annotations
 
@@ -10,7 +10,17 @@ from typing import Annotated, Any, ClassVar, Literal
 from msgspec import Meta
 
 from graphcnn.errors import OptionError, ShapeError
-from graphcnn.types import FIRST, LAST, Dim, DType, Layout, TensorType, is_symbolic, product
+from graphcnn.types import (
+    FIRST,
+    LAST,
+    Dim,
+    DType,
+    Layout,
+    TensorType,
+    is_symbolic,
+    product,
+    sample_axis,
+)
 
 from .op import (
     Cost,
@@ -21,14 +31,15 @@ from .op import (
     Placement,
     Reach,
     Size,
-    Sizes,
-    SpatialOp,
-    check_axes,
     check_rank,
-    per_axis,
     register,
 )
+from .pooling import MaxPooling
 from .window import Pads, check_padding, explicit_pads
+
+Index = Annotated[int, Meta(gt=-(2**31), lt=2**31)]
+_END = 2**31 - 1
+"""More than any index."""
 
 
 def same_order(x: TensorType) -> bool:
@@ -51,15 +62,16 @@ class Rearrange(Op):
             return _place_flat(x, layout, value.absorbed)
         if x.rank <= 2:
             return (LAST,), FIRST if same_order(output) else LAST
+        if x.sizes == output.sizes:
+            return (layout,), layout
         if layout == FIRST and x.channels == output.channels:
             return (FIRST,), FIRST
-        if layout == FIRST and same_order(x):
-            return (FIRST,), LAST
-        return (LAST,), LAST
+        either = FIRST if same_order(output) else LAST
+        return (FIRST if layout == FIRST and same_order(x) else LAST,), either
 
     def lower(self, ctx: Lowering) -> str:
         (x,), out = ctx.inputs, ctx.output
-        if x.sizes == out.sizes:
+        if ctx.layouts[0].sizes(x) == ctx.layout.sizes(out):
             return ctx.operands[0]
         if out.rank == 2:
             return ctx.emit("Flatten", ctx.operands, axis=1)
@@ -145,11 +157,11 @@ class Permute(Op):
         if x.rank <= 2:
             return (LAST,), LAST
         for candidate in (FIRST, LAST):
-            if self._order(x, layout, value.output, candidate) == list(range(x.rank)):
+            if self.order(x, layout, value.output, candidate) == list(range(x.rank)):
                 return (layout,), candidate
         return (layout,), layout
 
-    def _order(self, x: TensorType, given: Layout, out: TensorType, wanted: Layout) -> list[int]:
+    def order(self, x: TensorType, given: Layout, out: TensorType, wanted: Layout) -> list[int]:
         """Where each axis of the result lies in the input, both in memory order."""
         order = [0] * out.rank
         for index, dim in enumerate(self.dims):
@@ -157,7 +169,7 @@ class Permute(Op):
         return order
 
     def lower(self, ctx: Lowering) -> str:
-        order = self._order(ctx.inputs[0], ctx.layouts[0], ctx.output, ctx.layout)
+        order = self.order(ctx.inputs[0], ctx.layouts[0], ctx.output, ctx.layout)
         if order == list(range(len(order))):
             return ctx.operands[0]
         return ctx.emit("Transpose", ctx.operands, perm=order)
@@ -197,8 +209,21 @@ class ZeroPadding(FollowOp):
         for index, (before, after) in enumerate(self.pads):
             axis = ctx.layout.axis(index, ctx.output)
             amounts[axis], amounts[ctx.output.rank + axis] = before, after
-        operands = [*ctx.operands, ctx.constant(amounts, DType.int64), ctx.constant(0.0)]
+        operands = [*ctx.operands, ctx.constant(amounts, DType.int64), ctx.constant(_zero(ctx))]
         return ctx.emit("Pad", operands, mode="constant")
+
+
+def _zero(ctx: Lowering) -> float:
+    """What to pad with. Before a maximum it is the smallest number above zero.
+
+    onnxruntime (1.31) and onnx's optimizer take a Pad of zero for the pads of a MaxPool after it,
+    which are minus infinity.
+    """
+    if ctx.output.dtype.is_float and any(isinstance(user, MaxPooling) for user in ctx.users):
+        import numpy as np
+
+        return float(np.finfo(ctx.output.dtype.numpy).smallest_subnormal)
+    return 0.0
 
 
 @register
@@ -282,86 +307,71 @@ class Cropping3D(Cropping):
     spatial_axes: ClassVar[int] = 3
 
 
-@dataclass(frozen=True, kw_only=True)
-class UpSampling(SpatialOp):
-    """Spatial axes made longer by whole factors."""
+@register
+class Slice(FollowOp):
+    """A part of one axis, as Python's ``start:stop:step``. Source: keras.ops.slice, Python.
 
-    spatial_axes: ClassVar[int]
-    size: Sizes = 2
+    The axis is counted as Keras counts it: the batch is 0.
+    """
+
+    any_dtype: ClassVar[bool] = True
+    axis: int
+    start: Index | None = None
+    stop: Index | None = None
+    step: Index = 1
 
     def check(self) -> None:
-        check_axes(self, self.spatial_axes, "size")
-
-    @property
-    def factors(self) -> tuple[int, ...]:
-        """The factor of each spatial axis."""
-        return per_axis(self.size, self.spatial_axes)
-
-    @property
-    def linear(self) -> bool:
-        """Whether values are interpolated rather than repeated."""
-        return False
+        if self.step == 0:
+            raise OptionError("step: expected any number but 0", path=("step",))
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
-        check_rank(x, self.spatial_axes)
-        sizes: list[Dim] = [n * f for n, f in zip(x.spatial, self.factors, strict=True)]
-        return x.with_sizes([*sizes, x.channels])
+        index = sample_axis(self.axis, x.rank)
+        sizes = list(x.sizes)
+        sizes[index] = self._size(sizes[index])
+        return x.with_sizes(sizes)
 
-    def cost(self, inputs: tuple[TensorType, ...], output: TensorType) -> Cost:
-        return Cost(other=(9 if self.linear else 0) * output.elements)
-
-    def reach(self, *inputs: TensorType) -> tuple[Reach, ...] | None:
-        if self.linear:
-            return tuple(map(_linear_reach, self.factors))
-        return tuple(Reach(Fraction(1, f), Fraction(1 - f, f)) for f in self.factors)
-
-    def lower(self, ctx: Lowering) -> str:
-        scales = ctx.constant([1.0, 1.0, *map(float, self.factors)], DType.float32)
-        form: dict[str, Any] = (
-            {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
-            if self.linear
-            else {
-                "mode": "nearest",
-                "coordinate_transformation_mode": "asymmetric",
-                "nearest_mode": "floor",
-            }
+    def _size(self, size: Dim) -> Dim:
+        start, stop = self.start or 0, self.stop or 0
+        if not is_symbolic(size):
+            taken = len(range(size)[self.start : self.stop : self.step])
+            if not taken:
+                raise ShapeError(f"[{self._spelled}] takes nothing of a size of {size}")
+            return taken
+        if self.step == 1 and start >= 0 and (self.stop is None or stop < 0):
+            return size - start + stop
+        raise ShapeError(
+            f"how much [{self._spelled}] takes of a size of {size} is not known",
+            hint="give the size as a number, or start from the front, stop from the end, step by 1",
         )
-        return ctx.emit("Resize", [ctx.operands[0], "", scales], **form)
-
-
-@register
-class UpSampling1D(UpSampling):
-    """Steps repeated. Source: keras.layers.UpSampling1D."""
-
-    spatial_axes: ClassVar[int] = 1
-
-
-@register
-class UpSampling2D(UpSampling):
-    """An image enlarged. Source: keras.layers.UpSampling2D."""
-
-    spatial_axes: ClassVar[int] = 2
-    interpolation: Literal["nearest", "bilinear"] = "nearest"
 
     @property
-    def linear(self) -> bool:
-        return self.interpolation == "bilinear"
+    def _spelled(self) -> str:
+        ends = ("" if end is None else str(end) for end in (self.start, self.stop))
+        return f"{':'.join(ends)}:{self.step}"
 
+    def cost(self, inputs: tuple[TensorType, ...], output: TensorType) -> Cost:
+        return Cost()
 
-@register
-class UpSampling3D(UpSampling):
-    """A volume repeated. Source: keras.layers.UpSampling3D."""
+    def reach(self, *inputs: TensorType) -> tuple[Reach, ...] | None:
+        (x,) = inputs
+        index = sample_axis(self.axis, x.rank)
+        reaches = [Reach()] * len(x.spatial)
+        if index == len(reaches):
+            return tuple(reaches)
+        size = x.sizes[index]
+        if is_symbolic(size) or self.step < 0:
+            return None
+        first = Fraction(range(size)[self.start : self.stop : self.step][0])
+        reaches[index] = Reach(Fraction(self.step), first, first)
+        return tuple(reaches)
 
-    spatial_axes: ClassVar[int] = 3
-
-
-def _linear_reach(factor: int) -> Reach:
-    """Half-pixel interpolation: the two nearest positions, or the one that is hit."""
-    centre = Fraction(1 - factor, 2 * factor)
-    widest = factor - 1 if factor % 2 else 2 * factor - 1
-    half = Fraction(widest, factor if factor % 2 else 2 * factor)
-    return Reach(Fraction(1, factor), centre - half, centre + half)
+    def lower(self, ctx: Lowering) -> str:
+        ends = (0, _END) if self.step > 0 else (_END, -_END - 1)
+        bounds = [e if g is None else g for g, e in zip((self.start, self.stop), ends, strict=True)]
+        axis = ctx.layout.axis(sample_axis(self.axis, ctx.output.rank), ctx.output)
+        numbers = [ctx.constant([n], DType.int64) for n in (*bounds, axis, self.step)]
+        return ctx.emit("Slice", [*ctx.operands, *numbers])
 
 
 def margins(given: Any, axes: int) -> tuple[tuple[int, int], ...]:

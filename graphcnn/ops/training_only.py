@@ -87,6 +87,13 @@ class AlphaDropout(RandomDrop):
 
 
 @register
+class StochasticDepth(TrainingOnly):
+    """Sets whole samples to zero at random. Source: keras.applications.convnext, Huang 2016."""
+
+    drop_path_rate: Share
+
+
+@register
 class GaussianNoise(TrainingOnly):
     """Adds noise. Source: keras.layers.GaussianNoise."""
 

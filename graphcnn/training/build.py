@@ -2,7 +2,7 @@
 
 The operators' fields are Keras's arguments, so most layers are made by passing them on. What Keras
 lacks is written out: explicit pads are a padding layer before the convolution, an activation with
-weights is a layer after it, and local response normalization is TensorFlow's function.
+weights is a layer after it, and an operator that is a function there is a layer that calls it.
 """
 
 from __future__ import annotations
@@ -14,17 +14,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graphcnn.engine import as_array, keras, tf
+from graphcnn.engine import as_array, keras
 from graphcnn.errors import GraphCNNError, TrainingError
 from graphcnn.graph import Graph, Node
 from graphcnn.naming import keras_name
 from graphcnn.ops import (
     Activation,
     ActivationFunction,
+    Clip,
     Input,
-    LocalResponseNormalization,
+    LayerScale,
     Op,
+    Power,
     PReLU,
+    StochasticDepth,
     UpSampling1D,
 )
 from graphcnn.ops.activations import FUNCTIONS, Sigmoid, Softmax
@@ -37,61 +40,13 @@ from graphcnn.regularizers import Regularizer
 from graphcnn.types import is_symbolic
 from graphcnn.weights import WeightStore
 
+from .operations import ActivationWithOptions, ChannelScale, Operation, SampleDropout, is_operation
+
 if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
-
-@keras.saving.register_keras_serializable(package="graphcnn")
-class ActivationWithOptions:
-    """One of Keras's activations with options, which Keras can save.
-
-    Args:
-        name: What Keras calls it.
-        options: Its options.
-    """
-
-    def __init__(self, name: str, options: Mapping[str, Any]) -> None:
-        self.name, self.options = name, dict(options)
-
-    def __call__(self, x: Any) -> Any:
-        """Apply it."""
-        return keras.activations.get(self.name)(x, **self.options)
-
-    def get_config(self) -> dict[str, Any]:
-        """What it is made from."""
-        return {"name": self.name, "options": self.options}
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> ActivationWithOptions:
-        """Make it again."""
-        return cls(**config)
-
-
-@keras.saving.register_keras_serializable(package="graphcnn")
-class LocalResponses(keras.layers.Layer):  # type: ignore[misc]  # keras is untyped
-    """TensorFlow's local response normalization as a layer.
-
-    Args:
-        depth_radius: Channels on either side.
-        bias: What is added before the power.
-        alpha: What the sum of squares is multiplied by.
-        beta: The power.
-        options: What `keras.layers.Layer` takes.
-    """
-
-    def __init__(
-        self, depth_radius: int, bias: float, alpha: float, beta: float, **options: Any
-    ) -> None:
-        super().__init__(**options)
-        self.options = {"depth_radius": depth_radius, "bias": bias, "alpha": alpha, "beta": beta}
-
-    def call(self, x: Any) -> Any:
-        """Normalize a batch of images, channels last."""
-        return tf.nn.local_response_normalization(x, **self.options)
-
-    def get_config(self) -> dict[str, Any]:
-        """What the layer is made from."""
-        return {**super().get_config(), **self.options}
+_LAYERS_ONLY = (PReLU, Power, Clip)
+"""Activations that are no function of Keras's."""
 
 
 @dataclass(slots=True)
@@ -249,10 +204,14 @@ def without_final_activation(op: Op) -> Op | None:
 
 def keras_layers(op: Op, name: str, dtype: str = "float32") -> list[Any]:
     """Keras's layers for an operator, to be applied one after another."""
-    if isinstance(op, Activation) and isinstance(op.activation, PReLU):
+    if isinstance(op, Activation) and isinstance(op.activation, _LAYERS_ONLY):
         return keras_layers(op.activation, name, dtype)
-    if isinstance(op, LocalResponseNormalization):
-        return [LocalResponses(**field_values(op), name=name, dtype=dtype)]
+    if is_operation(op):
+        return [Operation(op.title, field_values(op), name=name, dtype=dtype)]
+    if isinstance(op, LayerScale):
+        return [ChannelScale(name=name, dtype=dtype)]
+    if isinstance(op, StochasticDepth):
+        return [SampleDropout(op.drop_path_rate, name=name, dtype=dtype)]
     arguments = _arguments(op)
     before: list[Any] = []
     if isinstance(op, Convolution) and not isinstance(op.padding, str):
@@ -261,7 +220,7 @@ def keras_layers(op: Op, name: str, dtype: str = "float32") -> list[Any]:
         before = [padding(margins, name=f"{name}__pads", dtype=dtype)]
         arguments["padding"] = "valid"
     after: list[Any] = []
-    if isinstance(getattr(op, "activation", None), PReLU):
+    if isinstance(getattr(op, "activation", None), _LAYERS_ONLY):
         after = keras_layers(arguments.pop("activation"), f"{name}__activation", dtype)
     return [*before, getattr(keras.layers, op.title)(**arguments, name=name, dtype=dtype), *after]
 
@@ -276,7 +235,7 @@ def keras_activation(function: ActivationFunction) -> Any:
     """The name that Keras has for a function, or Keras's function with its options."""
     presets = {n: preset for n, (kind, preset) in FUNCTIONS.items() if kind is type(function)}
     for name in presets:
-        if ActivationFunction.decode(name) == function:
+        if ActivationFunction.decode(name) == function and hasattr(keras.activations, name):
             return name
     plainest = min(presets, key=lambda name: len(presets[name]))
     return ActivationWithOptions(plainest, field_values(function))
@@ -309,10 +268,11 @@ def _arguments(op: Op) -> dict[str, Any]:
         given["padding"] = _margins(op.pads)
     if isinstance(op, UpSampling1D):
         (given["size"],) = per_axis(op.size, 1)
+    given.pop("count_include_pad", None)
     if isinstance(op, Cropping):
         given["cropping"] = _margins(op.crops)
     for name, value in given.items():
-        if isinstance(value, ActivationFunction) and not isinstance(value, PReLU):
+        if isinstance(value, ActivationFunction) and not isinstance(value, _LAYERS_ONLY):
             given[name] = keras_activation(value)
         if isinstance(value, Regularizer):
             given[name] = getattr(keras.regularizers, type(value).__name__)(**field_values(value))

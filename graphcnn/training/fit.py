@@ -18,10 +18,10 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from graphcnn.classes import common_classes
 from graphcnn.datasets import Dataset, check_single
 from graphcnn.engine import keras, tf
 from graphcnn.errors import CheckFailed, TrainingError, did_you_mean
-from graphcnn.evaluation import class_names
 from graphcnn.graph import Graph
 from graphcnn.recipe import Recipe
 from graphcnn.recipe.history import Record, best_epoch, should_stop
@@ -114,7 +114,7 @@ def train(
     check_single(graph)
     scope = choose_strategy(strategy)
     chief = is_chief(scope)
-    class_names(dataset.classes, graph.classes)
+    common_classes(dataset.classes, graph.classes)
     classes = graph.classes or dataset.classes
     feed, held = split_feeds(dataset, recipe, classes, _scores(graph))
     steps = count_steps(recipe, len(feed))

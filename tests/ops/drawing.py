@@ -13,6 +13,8 @@ from graphcnn import ops
 from graphcnn.ops import Op
 from graphcnn.ops.activations import FUNCTIONS
 
+from .samples.activation import PARTIAL
+
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 
@@ -51,7 +53,7 @@ def functions(draw: Draw) -> Any:
         {}, optional={"max_value": bound, "negative_slope": slope, "threshold": slope}
     )
     choices = st.one_of(
-        st.sampled_from(sorted(FUNCTIONS)),
+        st.sampled_from(sorted(FUNCTIONS.keys() - PARTIAL)),
         st.fixed_dictionaries({"relu": relu}),
         st.fixed_dictionaries({"leaky_relu": st.fixed_dictionaries({"negative_slope": slope})}),
         st.fixed_dictionaries({"elu": st.fixed_dictionaries({"alpha": rates})}),
@@ -178,12 +180,25 @@ def pools(draw: Draw, rank: int) -> Drawn:
         op = kind(f"Global{stem}", rank)(keepdims=draw(st.booleans()))
         return Drawn(op, ((*draw(vectors(rank)), channels),))
     pool = draw(vectors(rank))
-    padding = draw(st.sampled_from(["valid", "same"]))
+    padding = draw(st.sampled_from(["valid", "same", "numbers"]))
+    if padding == "numbers":
+        sides = [st.integers(0, min(2, size - 1)) for size in pool]
+        padding = draw(st.tuples(*[st.tuples(side, side) for side in sides]))
     strides = draw(st.none() | vectors(rank))
     if rank == 3 and strides:
         strides = tuple(map(min, strides, pool))
-    op = kind(stem, rank)(pool_size=pool, strides=strides, padding=padding)
+    options: dict[str, Any] = {"pool_size": pool, "strides": strides, "padding": padding}
+    if stem == "AveragePooling":
+        options["count_include_pad"] = draw(st.booleans())
+    op = kind(stem, rank)(**options)
     return Drawn(op, ((*draw(extents(pool, padding)), channels),))
+
+
+def some_axes(count: int) -> st.SearchStrategy[Any]:
+    """One or several of this many axes, counted from either end."""
+    axes = st.lists(st.integers(1, count), min_size=1, max_size=count, unique=True)
+    turned = st.tuples(axes, st.booleans())
+    return turned.map(lambda drawn: [a - count - 1 if drawn[1] else a for a in drawn[0]])
 
 
 @st.composite
@@ -204,8 +219,14 @@ def normalizations(draw: Draw) -> Drawn:
         ops.Normalization(axis=draw(st.sampled_from([-1, None])), invert=draw(st.booleans())),
         ops.Normalization(mean=numbers, variance=numbers, invert=draw(st.booleans())),
     ]
+    choices.append(ops.LayerScale(init_values=1.0, projection_dim=sizes[-1]))
+    choices.append(ops.RMSNormalization(axis=axes, epsilon=epsilon))
+    choices.append(ops.UnitNormalization(axis=draw(some_axes(len(sizes)))))
     if math.prod(sizes[axes[0] :]) > 1:
         choices.append(ops.LayerNormalization(axis=axes, **(parts | {"epsilon": steady})))
+    groups = draw(st.sampled_from([n for n in range(1, sizes[-1] + 1) if sizes[-1] % n == 0]))
+    if math.prod(sizes) > groups:
+        choices.append(ops.GroupNormalization(groups=groups, **(parts | {"epsilon": steady})))
     if len(sizes) == 3:
         options = {"bias": draw(each), "alpha": draw(each), "beta": draw(each)}
         radius = draw(st.integers(1, 4))
@@ -225,18 +246,29 @@ def activations(draw: Draw) -> Drawn:
         ops.Softmax(axis=axis),
         ops.Activation(activation={"log_softmax": {"axis": axis}}),
         ops.PReLU(shared_axes=draw(st.none() | shared)),
+        ops.Power(exponent=draw(st.sampled_from([1.0, 2.0, 3.0]))),
+        ops.Clip(min_value=draw(st.none() | st.floats(-1, 0, width=32)), max_value=0.5),
+        ops.Clip(min_value=-draw(rates)),
     ]
     return Drawn(draw(st.sampled_from(choices)), (sizes,))
 
 
 @st.composite
 def moves(draw: Draw) -> Drawn:
-    """Padding, cropping, upsampling, reshapes and permutations."""
+    """Padding, cropping, resizing, slices, reshapes, permutations and reductions."""
     sizes = draw(shapes())
     rank = len(sizes) - 1
     order = draw(st.permutations(range(1, rank + 2)))
     choices: list[Op] = [ops.Flatten(), ops.Permute(dims=tuple(order))]
     choices.append(ops.Reshape(target_shape=tuple(draw(st.permutations(sizes)))))
+    reduction = draw(st.sampled_from([ops.Mean, ops.Sum, ops.Max, ops.Min]))
+    axes = draw(st.none() | some_axes(len(sizes)))
+    choices.append(reduction(axis=axes, keepdims=draw(st.booleans())))
+    axis, end = draw(st.integers(1, len(sizes))), st.none() | st.integers(-6, 6)
+    bounds = draw(end), draw(end), draw(st.sampled_from([1, 1, 2, -1, -2]))
+    if range(sizes[axis - 1])[slice(*bounds)]:
+        start, stop, step = bounds
+        choices.append(ops.Slice(axis=axis, start=start, stop=stop, step=step))
     if rank:
         margins = draw(vectors(rank, st.tuples(st.integers(0, 2), st.integers(0, 2))))
         crops = tuple((draw(st.integers(0, n // 2)), (n - 1) // 2) for n in sizes[:-1])
@@ -245,7 +277,14 @@ def moves(draw: Draw) -> Drawn:
         choices.append(kind("UpSampling", rank)(size=draw(vectors(rank))))
         if all(sum(crop) < n for n, crop in zip(sizes, crops, strict=False)):
             choices.append(kind("Cropping", rank)(cropping=crops))
+    if rank == 0:
+        choices.append(ops.RepeatVector(n=draw(small)))
     if rank == 2:
+        height, width = (draw(st.integers(1, n)) for n in sizes[:-1])
+        choices.append(ops.CenterCrop(height=height, width=width))
+        way = draw(st.sampled_from(["nearest", "bilinear"]))
+        height, width = draw(vectors(2, st.integers(1, 40)))
+        choices.append(ops.Resizing(height=height, width=width, interpolation=way))
         options = {"size": draw(vectors(2)), "interpolation": "bilinear"}
         choices.append(ops.UpSampling2D(**options))
     return Drawn(draw(st.sampled_from(choices)), (sizes,))
@@ -253,8 +292,13 @@ def moves(draw: Draw) -> Drawn:
 
 @st.composite
 def merges(draw: Draw) -> Drawn:
-    """Arithmetic on sizes that stretch, and concatenation along any axis."""
+    """Arithmetic on sizes that stretch, sums of products, and concatenation along any axis."""
     sizes = draw(shapes())
+    if len(sizes) <= 2 and draw(st.booleans()):
+        axes = draw(st.integers(1, len(sizes))), draw(st.integers(1, len(sizes)))
+        other = [draw(small) for _ in sizes]
+        other[axes[1] - 1] = sizes[axes[0] - 1]
+        return Drawn(ops.Dot(axes=axes, normalize=draw(st.booleans())), (sizes, tuple(other)))
     count = draw(st.integers(2, 4))
     if draw(st.booleans()):
         axis = draw(st.integers(1, len(sizes)))

@@ -18,7 +18,7 @@ from .samples import single
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*softmax over axis:UserWarning")
 
-MOVES_DATA = {"Flatten", "Permute", "Reshape"}
+MOVES_DATA = {"Dot", "Flatten", "Max", "Mean", "Min", "Permute", "Reshape", "Sum"}
 RANKS = pytest.mark.parametrize("rank", [1, 2, 3])
 
 
@@ -85,7 +85,7 @@ def test_drawn_activation_or_dense_agrees_with_keras(drawn: Drawn, data: st.Data
     agrees(drawn, data)
 
 
-@settings(max_examples=70)
+@settings(max_examples=110)
 @given(drawn=drawing.moves(), data=st.data())
 def test_drawn_move_agrees_with_keras(drawn: Drawn, data: st.DataObject) -> None:
     agrees(drawn, data)

@@ -17,22 +17,36 @@ from graphcnn.ops import (
     Add,
     AveragePooling2D,
     BatchNormalization,
+    Clip,
     Concatenate,
     Conv1D,
     Conv2D,
     Conv2DTranspose,
     Dense,
+    DepthwiseConv2D,
+    Divide,
     Dropout,
     Flatten,
     GlobalAveragePooling2D,
+    GroupNormalization,
     LayerNormalization,
+    LayerScale,
+    LocalResponseNormalization,
+    Max,
     MaxPooling2D,
+    Mean,
     Multiply,
     Normalization,
     Permute,
+    Power,
     PReLU,
     Rescaling,
     Reshape,
+    Resizing,
+    RMSNormalization,
+    Slice,
+    StochasticDepth,
+    Sum,
     UpSampling2D,
     ZeroPadding2D,
 )
@@ -117,7 +131,7 @@ def flatten_layer_norm_dense(g: Graph) -> str:
     return g.add(Dense(units=5), g.add(LayerNormalization(), g.add(Flatten(), image(g))))
 
 
-@network(transposes=1)
+@network()
 def flatten_normalization_dense(g: Graph) -> str:
     return g.add(Dense(units=5), g.add(Normalization(), g.add(Flatten(), image(g))))
 
@@ -183,7 +197,7 @@ def vector_to_image(g: Graph) -> str:
     return g.add(Conv2DTranspose(filters=2, kernel_size=3, strides=2, padding="same"), x)
 
 
-@network(transposes=2)
+@network()
 def flattened_and_back(g: Graph) -> str:
     x = g.add(Reshape(target_shape=(4, 5, 4)), g.add(Flatten(), image(g)))
     return g.add(Dense(units=5), g.add(Flatten(), g.add(Conv2D(filters=2, kernel_size=2), x)))
@@ -336,6 +350,51 @@ def preprocessing(g: Graph) -> str:
 
 
 @network()
+def convnext(g: Graph) -> str:
+    x = image(g)
+    y = g.add(DepthwiseConv2D(kernel_size=7, padding="same"), x)
+    y = g.add(LayerNormalization(epsilon=1e-3), y)
+    y = g.add(Dense(units=4), g.add(Dense(units=12, activation="gelu"), y))
+    y = g.add(LayerScale(init_values=1e-6, projection_dim=4), y)
+    x = g.add(Add(), [x, g.add(StochasticDepth(drop_path_rate=0.1), y)])
+    x = g.add(LayerNormalization(epsilon=1e-3), g.add(GlobalAveragePooling2D(), x))
+    return g.add(Dense(units=3), x)
+
+
+@network()
+def attention_to_places(g: Graph) -> str:
+    """The maximum and the mean over the channels, as a gate: CBAM, Woo et al. 2018."""
+    x = image(g)
+    planes = [g.add(kind(axis=-1, keepdims=True), x) for kind in (Max, Mean)]
+    gate = Conv2D(filters=1, kernel_size=5, padding="same", activation="sigmoid")
+    return g.add(Multiply(), [x, g.add(gate, g.add(Concatenate(), planes))])
+
+
+@network()
+def response_of_each_channel(g: Graph) -> str:
+    """Global response normalization: ConvNeXt V2, Woo et al. 2023."""
+    x = image(g)
+    energy = g.add(Sum(axis=(1, 2), keepdims=True), g.add(Power(exponent=2), x))
+    energy = g.add(Activation(activation="sqrt"), energy)
+    share = g.add(Divide(), [energy, g.add(Mean(axis=-1, keepdims=True), energy)])
+    return g.add(Add(), [x, g.add(Multiply(), [x, share])])
+
+
+@network()
+def averaged_by_an_operation(g: Graph) -> str:
+    x = g.add(Mean(axis=[1, 2]), image(g))
+    return g.add(Dense(units=3), g.add(Clip(min_value=-0.5, max_value=0.5), x))
+
+
+@network()
+def operations_on_flattened(g: Graph) -> str:
+    x = g.add(Flatten(), image(g, channels=2))
+    x = g.add(Clip(min_value=-1), g.add(Power(exponent=3), x))
+    x = g.add(LayerScale(init_values=1, projection_dim=g.type(x).sizes[0]), x)
+    return g.add(Dense(units=3), x)
+
+
+@network()
 def outputs_of_two_ranks(g: Graph) -> str:
     g.outputs["map"] = image(g)
     return g.add(GlobalAveragePooling2D(), g.outputs["map"])
@@ -430,8 +489,11 @@ def test_heights_and_widths_left_open_agree_with_keras(tmp_path: Path) -> None:
     x = graph.input("x", (symbol("H"), symbol("W"), 3))
     x = graph.add(Conv2D(filters=4, kernel_size=3, padding="same", activation="relu"), x)
     x = graph.add(MaxPooling2D(), x)
-    y = graph.add(UpSampling2D(), graph.add(Conv2D(filters=2, kernel_size=2, strides=3), x))
+    x = graph.add(GroupNormalization(groups=2), graph.add(LayerNormalization(), x))
+    x = graph.add(Slice(axis=2, start=1, stop=-1), graph.add(RMSNormalization(), x))
+    y = graph.add(UpSampling2D(), graph.add(Conv2D(filters=2, kernel_size=2, strides=2), x))
     graph.outputs["map"] = graph.add(ZeroPadding2D(), y)
+    graph.outputs["mean"] = graph.add(Mean(axis=(1, 2), keepdims=True), y)
     graph.outputs["scores"] = graph.add(Dense(units=3), graph.add(GlobalAveragePooling2D(), y))
     arrays = random_arrays(graph)
     twin = loaded_twin(graph, arrays)
@@ -442,6 +504,51 @@ def test_heights_and_widths_left_open_agree_with_keras(tmp_path: Path) -> None:
         expected = run_twin(twin, {"x": feed})
         for name, result in run(path, {"x": feed}).items():
             agree(result, expected[name], name)
+
+
+def test_layer_normalization_is_one_operator_where_that_moves_nothing(tmp_path: Path) -> None:
+    counts = []
+    for opset in (16, 17):
+        path = tmp_path / f"{opset}.onnx"
+        graphcnn.compile(built(convnext), path, opset=opset)
+        nodes = onnx.load(path).graph.node
+        counts.append([node.op_type for node in nodes].count("LayerNormalization"))
+    assert counts == [0, 1]
+
+
+def test_nearest_is_a_repetition_where_it_can_be(tmp_path: Path) -> None:
+    kinds = []
+    for height in (12, 13):
+        op = Resizing(height=height, width=6, interpolation="nearest")
+        graph = Graph("nearest")
+        graph.outputs["y"] = graph.add(op, graph.input("x", (6, 6, 1)))
+        graphcnn.compile(graph, tmp_path / f"{height}.onnx")
+        kinds += [node.op_type for node in onnx.load(tmp_path / f"{height}.onnx").graph.node]
+    assert kinds == ["Resize", "Gather"]
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_keras_saves_and_loads_what_it_has_no_layer_for(tmp_path: Path) -> None:
+    from graphcnn.engine import keras
+    from graphcnn.training import to_keras
+
+    graph = Graph("saved")
+    x = graph.input("x", (8, 7, 3))
+    x = graph.add(AveragePooling2D(padding=((0, 1), (1, 0)), count_include_pad=True), x)
+    x = graph.add(MaxPooling2D(pool_size=3, strides=1, padding=1), x)
+    x = graph.add(Conv2D(filters=4, kernel_size=1, activation="abs"), x)
+    x = graph.add(LocalResponseNormalization(), graph.add(Slice(axis=1, stop=-1), x))
+    x = graph.add(LayerScale(init_values=0.5, projection_dim=4), x)
+    x = graph.add(StochasticDepth(drop_path_rate=0.5), graph.add(Clip(min_value=-1), x))
+    graph.outputs["y"] = graph.add(Mean(axis=[1, 2]), x)
+    model = to_keras(graph)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    feed = np.random.default_rng(0).standard_normal((6, 8, 7, 3), np.float32)
+    np.testing.assert_array_equal(loaded(feed), model(feed))
+    drops = np.asarray(model(feed, training=True)) / np.asarray(model(feed))
+    assert {float(drop) for drop in np.round(drops, 4).flat} <= {0.0, 2.0}
+    assert (drops == drops[:, :1]).all()
 
 
 def test_an_output_may_not_have_the_name_of_an_input(tmp_path: Path) -> None:

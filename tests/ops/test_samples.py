@@ -9,7 +9,7 @@ import pytest
 
 import graphcnn
 from graphcnn.errors import GraphCNNError
-from graphcnn.ops import OPS, Activation
+from graphcnn.ops import OPS, Activation, Clip, Power, ReLU
 from graphcnn.ops.activations import FUNCTIONS
 from tests.onnx_checks import run
 
@@ -38,6 +38,17 @@ def test_every_activation_has_samples() -> None:
     assert {kind for kind, _ in FUNCTIONS.values()} == {type(function) for function in as_layers}
 
 
+def test_which_activations_have_no_result_below_zero() -> None:
+    functions = {name: Activation(activation=name).activation for name in activation.NAMES}
+    found = {name for name, function in functions.items() if function.non_negative}
+    assert found == activation.NON_NEGATIVE
+    assert not ReLU(negative_slope=0.1).non_negative
+    assert ReLU(threshold=1.0, max_value=6.0).non_negative
+    assert [Clip(min_value=n).non_negative for n in (-1, 0, 1)] == [False, True, True]
+    assert not Clip(max_value=1).non_negative
+    assert [Power(exponent=n).non_negative for n in (1, 2, 2.5)] == [False, True, False]
+
+
 @pytest.mark.parametrize("sample", VALID, ids=_names(VALID))
 def test_sample_has_the_sizes_worked_out_by_hand(sample: Sample) -> None:
     graph = sample.graph
@@ -63,6 +74,7 @@ def test_sample_agrees_with_keras_and_onnxruntime(sample: Sample, tmp_path: Path
         transposes=sample.transposes,
         identities=int(sample.identity),
         opsets=opsets,
+        positive=sample.positive,
     )
 
 

@@ -113,7 +113,7 @@ def test_what_keras_cannot_build(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(layer: Any, x: Any) -> Any:
         raise ValueError("no")
 
-    monkeypatch.setattr(build.LocalResponses, "call", fails)
+    monkeypatch.setattr(build.Operation, "call", fails)
     with pytest.raises(GraphCNNError, match="Keras cannot build it") as caught:
         to_keras(graph_of(MANY))
     assert caught.value.subject == "units_1/unit/lrn (LocalResponseNormalization)"

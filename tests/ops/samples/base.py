@@ -22,6 +22,7 @@ class Sample:
         output: The sizes of its result, worked out by hand.
         transposes: The Transpose nodes that its channels-first file needs.
         identity: Nothing is left of the operator in the file but a name.
+        positive: It is only asked about positive numbers.
     """
 
     op: Op
@@ -29,6 +30,7 @@ class Sample:
     output: Sizes
     transposes: int = 0
     identity: bool = False
+    positive: bool = False
 
     @property
     def graph(self) -> Graph:
@@ -61,9 +63,9 @@ def single(op: Op, *inputs: Sizes) -> Graph:
     return graph
 
 
-def ok(op: Op, *inputs: Sizes, gives: Sizes, transposes: int = 0, identity: bool = False) -> Sample:
-    """A valid sample."""
-    return Sample(op, inputs, gives, transposes, identity)
+def ok(op: Op, *inputs: Sizes, gives: Sizes, **expected: Any) -> Sample:
+    """A valid sample, with what else is expected of it."""
+    return Sample(op, inputs, gives, **expected)
 
 
 def no(kind: type[Op], *inputs: Sizes, says: str, **options: Any) -> Refusal:
