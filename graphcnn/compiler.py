@@ -9,26 +9,38 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from .budget import Budget
-from .errors import ErrorGroup, ExportError, GraphError, WeightError, did_you_mean
+from .classes import classes_of
+from .errors import ErrorGroup, ExportError, GraphError, did_you_mean
 from .files import check_target, replacing
 from .graph import Graph
-from .naming import class_names
 from .ops import Input
 from .passes import (
     AssignLayout,
+    DeduplicateWeights,
     DropTrainingLayers,
+    EliminateCommonSubexpressions,
+    EliminateDeadCode,
+    FoldAffineIntoNext,
+    FoldAffineIntoPrevious,
+    FoldPadding,
+    MergeAffine,
+    MergeReshapes,
     Pass,
     PassRecord,
+    RecognizeActivations,
+    RemoveIdentities,
+    SimplifyConcatenation,
+    Step,
     apply_passes,
+    check_pass_names,
     enforce_budget,
+    flat,
     summarize,
 )
-from .types import Layout
 from .weights import WeightStore
 
 if TYPE_CHECKING:
@@ -70,7 +82,7 @@ class CompileReport:
 
 
 def register_pass(step: Pass) -> Pass:
-    """Add a pass to every compilation, before layouts are assigned.
+    """Add a pass to every compilation, before the optimising ones.
 
     Args:
         step: The pass; its name must be new.
@@ -78,15 +90,55 @@ def register_pass(step: Pass) -> Pass:
     Raises:
         GraphError: There is a pass of this name.
     """
-    if step.name in [known.name for known in pipeline("nchw")]:
+    if step.name in [known.name for known in flat(pipeline("nchw"))]:
         raise GraphError(f"a pass named {step.name!r} exists")
     _EXTRA_PASSES.append(step)
     return step
 
 
-def pipeline(input_layout: InputLayout) -> list[Pass]:
-    """The passes of a compilation, in order."""
-    return [DropTrainingLayers(), *_EXTRA_PASSES, AssignLayout(input_layout=input_layout)]
+_OPTIMIZING: tuple[Pass, ...] = (
+    RemoveIdentities(),
+    RecognizeActivations(),
+    MergeReshapes(),
+    SimplifyConcatenation(),
+    EliminateCommonSubexpressions(),
+    FoldPadding(),
+    FoldAffineIntoPrevious(),
+    MergeAffine(),
+    FoldAffineIntoNext(),
+    EliminateDeadCode(),
+)
+"""Run over and over until none changes anything; each can be switched off."""
+
+ALL = "all"
+"""What stands for every optimising pass, in `disable`."""
+
+
+def pipeline(
+    input_layout: InputLayout, disable: Iterable[str] = (), weights: WeightStore | None = None
+) -> list[Step]:
+    """The passes of a compilation, in order.
+
+    Args:
+        input_layout: Whether inputs and outputs with spatial axes are channels first or last.
+        disable: The names of the optimising passes to leave out; `ALL` is all of them.
+        weights: The graph's weights, of which the equal ones are stored once.
+
+    Raises:
+        GraphError: A name in `disable` is not an optimising pass.
+    """
+    off = {disable} if isinstance(disable, str) else set(disable)
+    once = [DeduplicateWeights(weights=weights)] if weights else []
+    names = [*(step.name for step in _OPTIMIZING), DeduplicateWeights.name]
+    check_pass_names(sorted(off - {ALL}), names)
+    off |= set(names) if ALL in off else set()
+    return [
+        DropTrainingLayers(),
+        *_EXTRA_PASSES,
+        tuple(step for step in _OPTIMIZING if step.name not in off),
+        *(step for step in once if step.name not in off),
+        AssignLayout(input_layout=input_layout),
+    ]
 
 
 def compile(
@@ -102,6 +154,8 @@ def compile(
     taps: Iterable[str] = (),
     verify: bool = True,
     force: bool = False,
+    disable: Iterable[str] = (),
+    validate: bool = False,
     print_after: Sequence[str] = (),
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> CompileReport:
@@ -120,6 +174,9 @@ def compile(
         taps: Names of nodes whose values become outputs too; ``["all"]`` is every node.
         verify: Whether onnxruntime, where it is installed, runs the file once.
         force: Whether an existing file may be replaced.
+        disable: Optimising passes to leave out, by name; ``all`` is all of them.
+        validate: Whether the graph is run before and after each pass, on random input, and a pass
+            that moves a value is refused.
         print_after: The passes to print the graph after.
         progress: Called with the bytes of weights written so far, and in all.
 
@@ -127,7 +184,8 @@ def compile(
         What was written.
 
     Raises:
-        CheckFailed: The graph's own budget does not hold, or the file does not run as inferred.
+        CheckFailed: The graph's own budget does not hold, a pass moved a value, or the file does
+            not run as inferred.
         GraphCNNError: Of the kind that says what is wrong; no file is left then.
     """
     from .export import check_structure, data_path, lower, plan_file, write_model
@@ -144,11 +202,13 @@ def compile(
     if graph.budget != Budget():
         enforce_budget(graph.budget, summarize(graph))
     network = _prepared(graph, batch, taps)
-    records = apply_passes(network, pipeline(input_layout), print_after)
     if isinstance(weights, str | Path):
         weights = WeightStore.read(weights, graph.weights_by_node)
     store = _weights(network, weights, seed)
-    metadata = _metadata(network, store, _classes(graph, store))
+    steps = pipeline(input_layout, disable, store)
+    records = apply_passes(network, steps, print_after, _observer(network, store, validate))
+    store = store.deriving(network.derived)
+    metadata = _metadata(network, store, classes_of(graph, store))
     lowered = lower(network, store, DEFAULT_OPSET if opset is None else opset, metadata)
     check_structure(lowered)
     plan = plan_file(lowered, path, external_data)
@@ -221,20 +281,13 @@ def _weights(graph: Graph, weights: WeightStore | None, seed: int) -> WeightStor
     return weights
 
 
-def _classes(graph: Graph, store: WeightStore) -> tuple[str, ...]:
-    """The names of the classes, which the model or its weights or both have."""
-    ours, theirs = (class_names(c) if c else () for c in (graph.classes, store.classes))
-    if ours and theirs and ours != theirs:
-        pairs = zip_longest(ours, theirs, fillvalue="absent")
-        index, (one, other) = next((i, pair) for i, pair in enumerate(pairs) if len({*pair}) > 1)
-        raise WeightError(
-            f"class {index} is {one} in the model, and {other} in its weights",
-            hint="they were trained with other classes, or with these in another order",
-        )
-    classes = ours or theirs
-    if classes:
-        graph.check_classes(classes)
-    return classes
+def _observer(graph: Graph, store: WeightStore, validate: bool) -> Callable[[Pass, Graph], None]:
+    """What is told of each pass that changed the graph."""
+    if not validate:
+        return lambda step, graph: None
+    from .runtime.validation import Validator
+
+    return Validator(graph, store)
 
 
 def _metadata(graph: Graph, store: WeightStore, classes: tuple[str, ...]) -> dict[str, str]:
@@ -254,15 +307,7 @@ def _metadata(graph: Graph, store: WeightStore, classes: tuple[str, ...]) -> dic
 
 
 def _axes(graph: Graph, name: str) -> str:
-    return axis_letters(graph.type(name).rank, graph.node(name).layout)
-
-
-def axis_letters(rank: int, layout: Layout) -> str:
-    """The axes of a value of this rank in this layout, such as ``NCHW``."""
-    spatial = {3: "L", 4: "HW", 5: "DHW"}.get(rank, "")
-    if rank < 2:
-        return "N"
-    return f"NC{spatial}" if layout.channels_first else f"N{spatial}C"
+    return graph.node(name).layout.letters(graph.type(name).rank)
 
 
 def _check_space(lowered: Lowered, path: Path) -> None:

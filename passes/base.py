@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from graphcnn.errors import GraphCNNError, GraphError
+from graphcnn.errors import GraphCNNError, GraphError, did_you_mean
 from graphcnn.graph import Graph
 from graphcnn.options import Options
 
 Explain = Callable[[str, str], None]
-"""Called with a node's name and what was done to it, or why nothing was."""
+"""Called with a node's name and what was done to it, or why nothing was: ``not folded: ...``."""
+
+_NOT = "not "
 
 
 class Pass(Options, ABC):
@@ -47,20 +49,32 @@ class PassRecord:
     """
 
     name: str
-    seconds: float
-    changed: bool
+    seconds: float = 0.0
+    changed: bool = False
     reasons: list[tuple[str, str]] = field(default_factory=list)
     printed: str | None = None
 
+    def enter(self, reasons: Sequence[tuple[str, str]]) -> None:
+        """Add what another round did; why it did nothing replaces why the last one did not."""
+        said = [reason for reason in self.reasons if not reason[1].startswith(_NOT)]
+        self.reasons = list(dict.fromkeys([*said, *reasons]))
+
+
+Step = Pass | tuple[Pass, ...]
+"""A pass, or several that are run over and over until none of them changes anything."""
+
+_MOST_ROUNDS = 20
+"""Rounds after which passes that still change something are taken to undo each other."""
+
 
 def run_passes(
-    graph: Graph, passes: Sequence[Pass], print_after: Sequence[str] = ()
+    graph: Graph, steps: Sequence[Step], print_after: Sequence[str] = ()
 ) -> tuple[Graph, list[PassRecord]]:
-    """Run passes in order over a copy of the graph, which is verified after each.
+    """Run passes in order over a copy of the graph, which is verified after each change.
 
     Args:
         graph: The graph; it stays as it is.
-        passes: The passes.
+        steps: The passes.
         print_after: The names of the passes to print the graph after.
 
     Returns:
@@ -70,39 +84,79 @@ def run_passes(
         GraphError: As `apply_passes`.
     """
     graph = graph.clone()
-    return graph, apply_passes(graph, passes, print_after)
+    return graph, apply_passes(graph, steps, print_after)
 
 
 def apply_passes(
-    graph: Graph, passes: Sequence[Pass], print_after: Sequence[str] = ()
+    graph: Graph,
+    steps: Sequence[Step],
+    print_after: Sequence[str] = (),
+    observe: Callable[[Pass, Graph], None] = lambda step, graph: None,
 ) -> list[PassRecord]:
-    """Run passes in order over the graph itself, which is verified after each.
+    """Run passes in order over the graph itself, which is verified after each change.
+
+    Args:
+        graph: The graph.
+        steps: The passes.
+        print_after: The names of the passes to print the graph after.
+        observe: Called with each pass that changed the graph, and the graph after it.
 
     Returns:
-        What each pass did.
+        What each pass did, in all the rounds that it ran.
 
     Raises:
-        GraphError: A name in `print_after` is not a pass, or a pass left the graph broken; the
-            message names the pass.
+        GraphError: A name in `print_after` is not a pass, a pass left the graph broken, or passes
+            undo each other; the message names the pass.
     """
-    known = [step.name for step in passes]
-    for name in print_after:
+    check_pass_names(print_after, [step.name for step in flat(steps)])
+    records = {step.name: PassRecord(step.name) for step in flat(steps)}
+    for group in steps:
+        passes = (group,) if isinstance(group, Pass) else group
+        for _ in range(_MOST_ROUNDS):
+            changed = []
+            for step in passes:
+                changed += [step.name] * _run(step, graph, records[step.name], observe)
+                if step.name in print_after:
+                    records[step.name].printed = str(graph)
+            if not changed or isinstance(group, Pass):
+                break
+        else:
+            names = ", ".join(changed)
+            raise GraphError(f"passes still change the graph after {_MOST_ROUNDS} rounds: {names}")
+    return list(records.values())
+
+
+def flat(steps: Sequence[Step]) -> list[Pass]:
+    """The passes of all steps, in order."""
+    return [p for step in steps for p in ((step,) if isinstance(step, Pass) else step)]
+
+
+def check_pass_names(names: Iterable[str], known: Sequence[str]) -> None:
+    """Refuse a name that is no pass.
+
+    Raises:
+        GraphError: With what was meant, or all that there are.
+    """
+    for name in names:
         if name not in known:
-            raise GraphError(f"there is no pass named {name!r}", hint=f"known: {', '.join(known)}")
-    records = []
-    for step in passes:
-        record = _run(step, graph)
-        record.printed = str(graph) if step.name in print_after else None
-        records.append(record)
-    return records
+            hint = did_you_mean(name, known) or f"known: {', '.join(known)}"
+            raise GraphError(f"there is no pass named {name!r}", hint=hint)
 
 
-def _run(step: Pass, graph: Graph) -> PassRecord:
+def _run(
+    step: Pass, graph: Graph, record: PassRecord, observe: Callable[[Pass, Graph], None]
+) -> bool:
     reasons: list[tuple[str, str]] = []
     start = time.perf_counter()
     try:
         changed = step.run(graph, lambda node, reason: reasons.append((node, reason)))
-        graph.verify()
+        if changed:
+            graph.verify()
     except GraphCNNError as error:
         raise error.explained(context=[("pass", step.name)]) from error
-    return PassRecord(step.name, time.perf_counter() - start, changed, reasons)
+    record.seconds += time.perf_counter() - start
+    record.changed |= changed
+    record.enter(reasons)
+    if changed:
+        observe(step, graph)
+    return changed

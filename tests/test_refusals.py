@@ -53,7 +53,7 @@ def test_presets_take_no_arguments() -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Meddle(Pass):
-    """A pass that breaks the outputs and says that it did nothing."""
+    """A pass that breaks the outputs."""
 
     name: ClassVar[str] = "meddle"
     options: bool = False
@@ -62,7 +62,7 @@ class Meddle(Pass):
         if self.options:
             Conv2D(filters=0, kernel_size=(1, 2, 3), strides=0)
         graph.outputs["x"] = "nowhere"
-        return False
+        return True
 
 
 def one_layer() -> graphcnn.Graph:

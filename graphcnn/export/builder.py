@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +22,8 @@ from graphcnn.ops import Input
 from graphcnn.ops.arrange import ChannelsFirstRows, ChannelsLeading, Then
 from graphcnn.types import Dim, DType, Layout, TensorType, product
 from graphcnn.weights import WeightStore
+
+from . import provenance
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
@@ -176,13 +177,14 @@ class _Context:
         self._builder = builder
         self._node = node
         self._emitted: list[onnx.NodeProto] = []
-        self._doc = _provenance(node)
+        self._doc = provenance.write(node)
         graph = builder.graph
         self.operands = tuple(builder.values[source] for source in node.inputs)
         self.inputs = graph.input_types(node)
         self.output = graph.type(node.name)
         self.layouts = tuple(graph.node(source).layout for source in node.inputs)
         self.layout = node.layout
+        self.users = tuple(user.op for user in graph.users(node.name))
         self.opset = builder.opset
 
     def run(self, name: str) -> str:
@@ -199,6 +201,9 @@ class _Context:
             node.input[:] = [name if value == result else value for value in node.input]
         made[0].output[:] = [name]
         made[0].name = name
+        if self._node.layers[0].name == self._node.name:
+            layout = provenance.layout_line(self.layout, self.output.rank)
+            made[0].doc_string = f"{self._doc}\n{layout}"
         return name
 
     def emit(self, op_type: str, operands: Sequence[str], **attributes: Any) -> str:
@@ -269,15 +274,6 @@ def _viewed_shape(shape: tuple[int, ...], view: View | None) -> tuple[int, ...]:
 
 def _dim(size: Dim) -> int | str:
     return size if isinstance(size, int) else str(size)
-
-
-def _provenance(node: Node) -> str:
-    """Where a node came from: file, line and column, its layer, and the passes that changed it."""
-    where = node.location
-    place = f"{PurePath(where.file).name}:{where.line}:{where.column} " if where else ""
-    within = f" in {' > '.join(where.scope)}" if where and where.scope else ""
-    passes = f"; {', '.join(node.passes)}" if node.passes else ""
-    return f"{place}{node.subject}{within}{passes}"
 
 
 def _value_names(graph: Graph) -> dict[str, str]:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 import onnx
 
 from graphcnn.errors import ExportError, WeightError
+from graphcnn.weights import check_finite
 
 from .builder import Initializer, Lowered
 
@@ -179,7 +180,7 @@ def _write_elements(item: Initializer, out: BinaryIO, progress: Progress) -> Non
     for block in _blocks(item.load()):
         if block.dtype != item.dtype.numpy:
             raise WeightError(f"weight {item.name} is {block.dtype}, declared as {item.dtype}")
-        _check_finite(item.name, block)
+        check_finite(item.name, block)
         out.write(block.data)
         written += block.nbytes
         progress(block.nbytes)
@@ -213,14 +214,6 @@ def _contiguous(block: Array) -> Array:
     for start in range(0, block.shape[1], step):
         copy[:, start : start + step] = block[:, start : start + step]
     return copy
-
-
-def _check_finite(name: str, block: Array) -> None:
-    import numpy as np
-
-    if block.dtype.kind == "f" and not np.isfinite(block).all():
-        found = block[~np.isfinite(block)].flat[0]
-        raise WeightError(f"weight {name} holds {found}", hint="train again, or mend the file")
 
 
 def _external_header(item: Initializer, location: str, offset: int) -> bytes:

@@ -13,6 +13,7 @@ Provider = Literal["auto", "cpu", "cuda"]
 
 _CUDA = "CUDAExecutionProvider"
 _CPU = "CPUExecutionProvider"
+_FOLDER = "session.model_external_initializers_file_folder_path"
 _CODES = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .* failed:)?")
 
 
@@ -30,7 +31,11 @@ def load_onnxruntime() -> ModuleType:
 
 
 def open_session(
-    model: str | Path | bytes, provider: Provider = "auto", *, optimize: bool = True
+    model: str | Path | bytes,
+    provider: Provider = "auto",
+    *,
+    optimize: bool = True,
+    folder: Path | None = None,
 ) -> Any:
     """Load a model into onnxruntime.
 
@@ -39,6 +44,7 @@ def open_session(
         provider: ``auto`` takes CUDA where the installed onnxruntime can use it.
         optimize: Whether onnxruntime may rewrite the graph and plan its memory, which takes it
             long (quadratic time) and pays over many runs.
+        folder: Where the external data of a serialized model lie, if it has any.
 
     Raises:
         MissingExtra: onnxruntime is not installed.
@@ -50,6 +56,8 @@ def open_session(
     options = ort.SessionOptions()
     options.log_severity_level = 3
     options.enable_mem_pattern = optimize
+    if folder:
+        options.add_session_config_entry(_FOLDER, str(folder))
     if not optimize:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     source = model if isinstance(model, bytes) else str(model)

@@ -18,7 +18,7 @@ from .session import first_line, open_session
 _LARGEST_ACTIVATIONS = 2**32
 """A model whose activations take more bytes than this is not run."""
 
-_LARGEST_WEIGHTS = 2**28
+_LARGEST_WEIGHTS = 2**27
 """Above this many bytes of weights a stand-in runs: onnxruntime would need several times the memory
 that writing the file takes."""
 
@@ -44,7 +44,7 @@ def smoke_run(network: Graph, lowered: Lowered, path: Path) -> str:
         CheckFailed: It does not run, or an output has another shape than was inferred.
         RuntimeFailure: onnxruntime cannot load it.
     """
-    size = _open_size(network)
+    size = open_size(network)
     needed = _activation_bytes(network, size)
     if needed > _LARGEST_ACTIVATIONS:
         return f"not run: its activations take {needed:,} bytes"
@@ -56,7 +56,7 @@ def smoke_run(network: Graph, lowered: Lowered, path: Path) -> str:
 def _run(network: Graph, model: Path | bytes, size: int) -> None:
     session = open_session(model, "cpu", optimize=False)
     rng = np.random.default_rng(0)
-    feeds = {node.name: _random(rng, network, node.name, size) for node in network.inputs}
+    feeds = {node.name: random_value(rng, network, node.name, size) for node in network.inputs}
     try:
         results = session.run(list(network.outputs), feeds)
     except Exception as error:
@@ -76,12 +76,13 @@ def _shape(network: Graph, name: str, size: int) -> tuple[int, ...]:
     return (network.batch or 1, *(_at(dim, size) for dim in sizes))
 
 
-def _random(rng: np.random.Generator, network: Graph, name: str, size: int) -> Any:
+def random_value(rng: np.random.Generator, network: Graph, name: str, size: int) -> Any:
+    """Standard normal numbers of a value's type, one sample where the batch is open."""
     values = rng.standard_normal(_shape(network, name, size), np.float32)
     return values.astype(network.type(name).dtype.numpy)
 
 
-def _open_size(network: Graph) -> int:
+def open_size(network: Graph) -> int:
     """A number for each height and width that is not known, with which no value vanishes."""
     open_ = {s for node in network for s in network.type(node.name).sizes if is_symbolic(s)}
     for size in _OPEN_SIZES:

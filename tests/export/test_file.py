@@ -17,7 +17,6 @@ from safetensors.numpy import save_file
 
 import graphcnn
 from graphcnn import Graph, GraphCNNError, WeightStore
-from graphcnn.compiler import axis_letters
 from graphcnn.export import writer
 from graphcnn.export.builder import OPSETS
 from graphcnn.ops import Add, Dense, ReLU
@@ -75,7 +74,7 @@ def test_the_bytes_do_not_depend_on_the_path(graph: Graph, out: Path) -> None:
 
 
 def test_weights_bit_for_bit(graph: Graph, out: Path, arrays: dict[str, Array]) -> None:
-    graphcnn.compile(graph, out, weights=WeightStore.from_arrays(arrays))
+    graphcnn.compile(graph, out, weights=WeightStore.from_arrays(arrays), disable=["all"])
     found = held(out)
     for unit in ("one", "two"):
         kernel = arrays[f"{unit}/conv/kernel"].transpose(3, 2, 0, 1)
@@ -118,11 +117,11 @@ def test_weights_are_saved_and_read(graph: Graph, tmp_path: Path) -> None:
 
 
 def test_fortran_order_and_npy_versions(graph: Graph, out: Path, arrays: dict[str, Array]) -> None:
-    graphcnn.compile(graph, out, weights=WeightStore.from_arrays(arrays))
+    graphcnn.compile(graph, out, weights=WeightStore.from_arrays(arrays), disable=["all"])
     plain = out.read_bytes()
     turned = {name: np.asfortranarray(array) for name, array in arrays.items()}
     np.savez(out.with_name("f.npz"), **turned)  # type: ignore[arg-type]
-    graphcnn.compile(graph, out, weights=out.with_name("f.npz"), force=True)
+    graphcnn.compile(graph, out, weights=out.with_name("f.npz"), force=True, disable=["all"])
     assert held(out)["one/conv/kernel"].tobytes() in plain
 
 
@@ -130,11 +129,12 @@ def test_fortran_order_and_npy_versions(graph: Graph, out: Path, arrays: dict[st
 def test_the_size_of_blocks_changes_nothing(
     graph: Graph, out: Path, monkeypatch: pytest.MonkeyPatch, block: int
 ) -> None:
-    graphcnn.compile(graph, out)
+    graphcnn.compile(graph, out, disable="all")
     whole = out.read_bytes()
     monkeypatch.setattr(writer, "_BLOCK_BYTES", block)
     written: list[int] = []
-    graphcnn.compile(graph, out, force=True, progress=lambda done, total: written.append(done))
+    progress = {"progress": lambda done, total: written.append(done)}
+    graphcnn.compile(graph, out, force=True, disable="all", **progress)  # type: ignore[arg-type]
     assert out.read_bytes() == whole
     assert written == sorted(written)
     assert written[-1] == sum(spec.bytes for spec in graph.weights.values())
@@ -209,15 +209,24 @@ def test_metadata(graph: Graph, out: Path) -> None:
 def test_lines_are_kept(graph: Graph, out: Path) -> None:
     graphcnn.compile(graph, out)
     nodes = {node.name: node for node in onnx.load(out).graph.node}
-    assert nodes["two/conv"].doc_string == "small.yaml:7:9 two/conv (Conv2D) in two"
-    assert nodes["scores"].doc_string == "small.yaml:16:5 scores (Dense); assign-layout"
+    assert nodes["two/act"].doc_string == "small.yaml:9:9 two/act (ReLU) in two\nlayout: NCHW"
+    assert nodes["two/norm"].doc_string == (
+        "small.yaml:8:9 two/norm (BatchNormalization) in two\n"
+        "small.yaml:7:9 two/conv (Conv2D) in two\n"
+        "passes: fold-affine-into-previous\nlayout: NCHW"
+    )
+    assert nodes["scores"].doc_string == (
+        "small.yaml:16:5 scores (Dense)\npasses: assign-layout\nlayout: NC"
+    )
     assert all(node.doc_string for node in nodes.values())
 
 
-def test_names_are_the_model_s_own(graph: Graph, out: Path) -> None:
-    graphcnn.compile(graph, out)
+@pytest.mark.parametrize("disable", ["all", ""])
+def test_names_are_the_model_s_own(graph: Graph, out: Path, disable: str) -> None:
+    graphcnn.compile(graph, out, disable=disable.split())
     nodes = onnx.load(out).graph.node
-    own = [node.name for node in graph if node.name not in ("image", "drop")]
+    gone = ("image", "drop") if disable else ("image", "drop", "one/conv", "two/conv")
+    own = [node.name for node in graph if node.name not in gone]
     assert [node.output[0] for node in nodes if node.output[0] in own] == own
     assert [node.output[0] for node in nodes if node.output[0] not in own] == ["scores/gemm"]
 
@@ -238,7 +247,7 @@ def test_layouts(graph: Graph, out: Path) -> None:
 def test_axis_letters(rank: int) -> None:
     first = ["N", "NC", "NCL", "NCHW", "NCDHW"][rank - 1]
     last = ["N", "NC", "NLC", "NHWC", "NDHWC"][rank - 1]
-    assert (axis_letters(rank, FIRST), axis_letters(rank, LAST)) == (first, last)
+    assert (FIRST.letters(rank), LAST.letters(rank)) == (first, last)
 
 
 def test_batch(graph: Graph, out: Path) -> None:

@@ -13,7 +13,8 @@ from graphcnn.passes import DropTrainingLayers, run_passes
 from .conftest import Network
 
 OPTIONS = {
-    "rate": 0.5, "stddev": 0.1, "factor": 0.1, "height_factor": 0.1, "width_factor": 0.1,
+    "rate": 0.5, "drop_path_rate": 0.5, "stddev": 0.1, "factor": 0.1, "height_factor": 0.1,
+    "width_factor": 0.1,
 }  # fmt: skip
 TRAINING_ONLY = [title for title, cls in OPS.items() if cls.training_only]
 

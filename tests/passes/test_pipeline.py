@@ -11,8 +11,17 @@ import graphcnn
 from graphcnn import Graph
 from graphcnn.compiler import pipeline
 from graphcnn.errors import GraphError, OptionError
-from graphcnn.ops import ELU
-from graphcnn.passes import AssignLayout, DropTrainingLayers, Explain, Pass, run_passes
+from graphcnn.ops import ELU, ReLU
+from graphcnn.passes import (
+    AssignLayout,
+    DropTrainingLayers,
+    Explain,
+    FoldAffineIntoPrevious,
+    Pass,
+    RemoveIdentities,
+    flat,
+    run_passes,
+)
 
 from .conftest import Network
 
@@ -86,7 +95,7 @@ def test_a_pass_that_is_refused_is_named(network: Network) -> None:
 def test_an_unknown_pass_to_print(network: Network) -> None:
     with pytest.raises(GraphError, match="no pass named 'swop'") as caught:
         run_passes(network("ReLU"), [Swap()], ["swop"])
-    assert caught.value.hint == "known: swap"
+    assert caught.value.hint == "did you mean swap?"
 
 
 def test_options_of_passes_are_checked() -> None:
@@ -100,7 +109,7 @@ def test_passes_from_outside(
 ) -> None:
     monkeypatch.setattr("graphcnn.compiler._EXTRA_PASSES", [])
     graphcnn.register_pass(Swap())
-    assert [step.name for step in pipeline("nchw")] == [
+    assert [step.name for step in flat(pipeline("nchw", disable=["all"]))] == [
         "drop-training-layers",
         "swap",
         "assign-layout",
@@ -111,6 +120,55 @@ def test_passes_from_outside(
     assert [record.name for record in report.passes][1] == "swap"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Flip(Pass):
+    """Undoes what it did the last time."""
+
+    name: ClassVar[str] = "flip"
+
+    def run(self, graph: Graph, explain: Explain) -> bool:
+        elu = isinstance(graph.node("re_lu").op, ELU)
+        graph.replace("re_lu", op=ReLU() if elu else ELU())
+        explain("re_lu", "flipped" if elu else "not flipped: it was not")
+        return True
+
+
+def test_passes_that_undo_each_other_are_named(network: Network) -> None:
+    with pytest.raises(GraphError, match="still change the graph after 20 rounds: flip"):
+        run_passes(network("ReLU"), [(DropTrainingLayers(), Flip())])
+
+
+def test_a_group_runs_until_nothing_changes(network: Network) -> None:
+    """What keeps two layers from folding goes away, and so does what was said of it."""
+    graph = network(
+        "Conv2D: {filters: 2, kernel_size: 3, name: c}", "Activation: {activation: linear}",
+        "BatchNormalization: {name: bn}",
+    )  # fmt: skip
+    steps = (FoldAffineIntoPrevious(), RemoveIdentities())
+    _, (record,) = run_passes(graph, [steps[0]])
+    assert not record.changed
+    after, records = run_passes(graph, [steps])
+    assert [node.name for node in after] == ["image", "bn"]
+    assert [record.name for record in records] == ["fold-affine-into-previous", "remove-identities"]
+    assert records[0].reasons == [("bn", "folded into the weights of c (Conv2D)")]
+
+
+@pytest.mark.parametrize("disable", [["fold-paddin"], "merge", ["all", "nothing"]])
+def test_what_is_switched_off_must_exist(disable: Any) -> None:
+    with pytest.raises(GraphError, match="there is no pass named"):
+        pipeline("nchw", disable)
+
+
+def test_one_pass_is_switched_off(network: Network, tmp_path: Any) -> None:
+    graph = network("Conv2D: {filters: 2, kernel_size: 3, name: c}", "BatchNormalization")
+    report = graphcnn.compile(
+        graph, tmp_path / "a.onnx", disable=["fold-affine-into-previous"], verify=False
+    )
+    assert report.nodes == 2
+    assert "fold-affine-into-previous" not in [record.name for record in report.passes]
+    assert "fold-affine-into-next" in [record.name for record in report.passes]
+
+
 def test_names_of_passes_are_kebab_case() -> None:
-    for step in pipeline("nchw"):
+    for step in flat(pipeline("nchw")):
         assert step.name == step.name.lower().replace("_", "-").replace(" ", "-")
