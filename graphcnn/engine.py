@@ -12,6 +12,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -65,4 +66,15 @@ def as_array(variable: Any) -> Array:
     return array
 
 
-__all__ = ["as_array", "keras", "tf"]
+def load_model(path: Path) -> Any:
+    """A model from a .keras or .h5 file, not compiled: no code of the file's own is run.
+
+    Raises:
+        Exception: Whatever Keras raises for a file that it cannot read, or will not.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+
+
+__all__ = ["as_array", "keras", "load_model", "tf"]

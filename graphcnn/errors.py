@@ -137,6 +137,10 @@ class EvaluationError(GraphCNNError):
     """Predictions that cannot be compared with the truth."""
 
 
+class VerificationError(GraphCNNError):
+    """Two models that cannot be compared."""
+
+
 class PictureError(GraphCNNError):
     """A picture that cannot be drawn."""
 

@@ -1,0 +1,134 @@
+"""``graphcnn verify``: whether two models give the same, for people and for CI."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from . import options as shared
+from .progress import samples_bar
+
+
+@click.command("verify", short_help="Tell whether two models give the same.")
+@click.argument("a", type=click.Path())
+@click.argument("b", type=click.Path())
+@click.option("--weights", type=click.Path(), help="The weights of each side that is a model file.")
+@click.option("--weights-a", type=click.Path(), help="The weights of A, where they are others.")
+@click.option("--weights-b", type=click.Path(), help="The weights of B, where they are others.")
+@click.option(
+    "--random",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Run them on N random samples.  [default: 8]",
+)
+@click.option(
+    "--range",
+    "limits",
+    type=float,
+    nargs=2,
+    metavar="LOW HIGH",
+    help="Random numbers are uniform; without it they are of a standard normal distribution, and "
+    "0 to 255 where an input takes integers.",
+)
+@click.option(
+    "--data",
+    metavar="DATA",
+    help="Run them on a .npy or .npz file, an image, or what train and evaluate take.",
+)
+@click.option("--rtol", type=float, default=1e-4, show_default=True, help="See above.")
+@click.option("--atol", type=float, default=1e-6, show_default=True, help="See above.")
+@click.option("--per-layer", is_flag=True, help="Compare every layer that both have.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of what is drawn."
+)
+@shared.provider
+@click.option(
+    "--report",
+    "path",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write all of it to a .json or .md file.",
+)
+@click.option("--force", is_flag=True, help="Replace that file if it exists.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(
+    a: str,
+    b: str,
+    weights: str | None,
+    weights_a: str | None,
+    weights_b: str | None,
+    path: Path | None,
+    force: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Tell whether model B gives what model A gives, and exit with 1 if not.
+
+    Each is a model file (lowered as it is written, and run by onnxruntime on CPU with its optimiser
+    off; its weights are drawn from the seed if none are given), a .keras or .h5 file (run by
+    Keras), or an .onnx file of any tool (run by onnxruntime).
+
+    An output agrees where its largest absolute error is at most ATOL + RTOL x max |A|, the maximum
+    over all of that output. The relative error shown is the largest absolute error divided by
+    max |A|, the cosine is the lowest of any sample, and NaN never agrees. Inputs and outputs belong
+    together by name, else by order; data are channels last, or channels first where only that fits.
+
+    With --per-layer, every layer that both name is compared likewise, in order, and the first to
+    leave the tolerance is named. What a pass has fused is on one side only, and is passed over. In
+    a file of another tool a layer is looked for by a part of the value's name, with its sizes; such
+    a layer decides nothing by itself.
+
+    \b
+    Examples:
+      graphcnn verify model.yaml model.onnx --weights model.safetensors
+      graphcnn verify model.keras model.onnx --data photo.png
+      graphcnn verify model.keras other_tool.onnx --per-layer --report verify.md
+      graphcnn verify old.onnx new.onnx --random 64 --range 0 255 --json
+    """
+    from graphcnn.errors import CheckFailed
+    from graphcnn.files import check_target
+    from graphcnn.report.console import show
+    from graphcnn.report.verification import (
+        check_report,
+        verdict,
+        verification_json,
+        verification_table,
+        write_report,
+    )
+    from graphcnn.verification import verify
+
+    if options["data"] and (options["random"] or options["limits"]):
+        raise click.UsageError("--data takes the place of --random and --range")
+    if path:
+        check_report(path)
+        check_target(path, force)
+    options["random"] = options["random"] or 8
+    given = _weights((a, b), weights, (weights_a, weights_b))
+    with samples_bar("verify") as progress:
+        report = verify(a, b, weights_a=given[0], weights_b=given[1], progress=progress, **options)
+    if path:
+        write_report(report, path)
+    if as_json:
+        click.echo(json.dumps(verification_json(report), allow_nan=False))
+    else:
+        show(verification_table(report))
+    if not report.equal:
+        raise CheckFailed(
+            verdict(report),
+            hint=None if options["per_layer"] else "--per-layer names the first layer that does",
+        )
+
+
+def _weights(
+    models: tuple[str, str], common: str | None, own: tuple[str | None, str | None]
+) -> list[str | None]:
+    """The weights of each side: its own, or for a model file those of both."""
+    files = [Path(model).suffix.lower() in (".yaml", ".yml") for model in models]
+    if common and not any(files):
+        raise click.UsageError("--weights is for a model file, and neither side is one")
+    return [
+        given or (common if is_file else None) for given, is_file in zip(own, files, strict=True)
+    ]

@@ -1,0 +1,156 @@
+"""Which inputs, outputs and layers of two models belong together: by name, else by order.
+
+A file of another tool names its values in its own way, mostly by a path in which the layer's name
+is a folder, such as ``StatefulPartitionedCall/tiny/conv1/Relu:0``. A layer belongs to the last such
+value that has its sizes, unless it is an output, which is compared as that. TensorFlow numbers the
+folders of a model that is traced again (``tiny_1/conv1_1/Relu:0``); of both readings the one is
+taken that finds more layers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from graphcnn.errors import ErrorGroup, VerificationError
+from graphcnn.runtime.signature import TensorSpec
+from graphcnn.types import Layout
+
+from .side import Side, Sizes, Value, arrangements, logical, merged, possible, sample_sizes
+
+_PORT = re.compile(r":\d+$")
+
+
+@dataclass(frozen=True, slots=True)
+class InputPair:
+    """An input of both models.
+
+    Attributes:
+        a: In A.
+        b: In B.
+        layouts: How A and B take it.
+        sizes: Of one sample, channels last; None where both take any.
+    """
+
+    a: TensorSpec
+    b: TensorSpec
+    layouts: tuple[Layout, Layout]
+    sizes: Sizes
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A value of A and one of B.
+
+    Attributes:
+        a: In A.
+        b: In B.
+        certain: Both sides name it.
+    """
+
+    a: Value
+    b: Value
+    certain: bool = True
+
+    def layouts(self, a: Sizes | None, b: Sizes | None) -> list[tuple[Layout, Layout]]:
+        """The layouts in which values of these sizes have one shape, the likeliest first."""
+        one, other = (
+            possible(value, len(sizes or ()) + 1) for value, sizes in ((self.a, a), (self.b, b))
+        )
+        return list(arrangements(a, one, b, other))
+
+
+def pair_inputs(a: Side, b: Side) -> list[InputPair]:
+    """Pair the inputs of two models.
+
+    Raises:
+        VerificationError: They have different numbers of them, or sizes that do not fit.
+    """
+    first, second = ([spec.name for spec in side.inputs] for side in (a, b))
+    theirs = dict(zip(second, b.inputs, strict=True))
+    order = _counterparts("inputs", a, b, first, second)
+    pairs, problems = [], []
+    for one, name in zip(a.inputs, order, strict=True):
+        other = theirs[name]
+        sizes = sample_sizes(one), sample_sizes(other)
+        found = arrangements(sizes[0], a.input_layouts(one), sizes[1], b.input_layouts(other))
+        layouts = next(found, None)
+        if layouts is None:
+            problems.append(
+                VerificationError(
+                    f"input {one.name!r} of {a.model} is {_described(one)}, "
+                    f"and {other.name!r} of {b.model} is {_described(other)}"
+                )
+            )
+            continue
+        common = merged(*(logical(s, layout) for s, layout in zip(sizes, layouts, strict=True)))
+        pairs.append(InputPair(one, other, layouts, common))
+    if problems:
+        raise ErrorGroup(problems)
+    return pairs
+
+
+def pair_outputs(a: Side, b: Side) -> list[Pair]:
+    """Pair the outputs of two models.
+
+    Raises:
+        VerificationError: They have different numbers of them.
+    """
+    first, second = ([value.name for value in side.outputs] for side in (a, b))
+    theirs = dict(zip(second, b.outputs, strict=True))
+    order = _counterparts("outputs", a, b, first, second)
+    return [Pair(one, theirs[name]) for one, name in zip(a.outputs, order, strict=True)]
+
+
+def pair_layers(a: Side, b: Side) -> list[Pair]:
+    """Pair the layers that both models have, in A's order."""
+    ours, theirs = a.layers(), b.layers()
+    by_name = {value.name: value for value in theirs}
+    pairs = {
+        value.name: Pair(value, by_name[value.name]) for value in ours if value.name in by_name
+    }
+    if a.foreign != b.foreign:
+        named, values = (theirs, ours) if a.foreign else (ours, theirs)
+        known = {value.held for value in (b if a.foreign else a).outputs}
+        left = [layer for layer in named if layer.name not in pairs and layer.held not in known]
+        for layer, value in _found(left, values):
+            one, other = (value, layer) if a.foreign else (layer, value)
+            pairs.setdefault(one.name, Pair(one, other, certain=False))
+    return [pairs[value.name] for value in ours if value.name in pairs]
+
+
+def _found(layers: Sequence[Value], values: Sequence[Value]) -> list[tuple[Value, Value]]:
+    """Each layer with the last value that has its name in its path, and its sizes."""
+    by_part: dict[str, list[Value]] = {}
+    for value in values:
+        folders = _PORT.sub("", value.name).strip("/").split("/")[:-1]
+        for start in range(len(folders)):
+            for stop in range(start, len(folders)):
+                by_part.setdefault("/".join(folders[start : stop + 1]), []).append(value)
+    readings: list[list[tuple[Value, Value]]] = []
+    for number in ("", "_1"):
+        readings.append([])
+        for layer in layers:
+            part = "/".join(f"{folder}{number}" for folder in layer.name.split("/"))
+            for value in reversed(by_part.get(part, [])):
+                if value.sizes and Pair(layer, value).layouts(layer.sizes, value.sizes):
+                    readings[-1].append((layer, value))
+                    break
+    return max(readings, key=len)
+
+
+def _counterparts(
+    kind: str, a: Side, b: Side, first: Sequence[str], second: Sequence[str]
+) -> Sequence[str]:
+    """For each of A's names B's: the same if all are, else the one at its place."""
+    if len(first) != len(second):
+        raise VerificationError(
+            f"{a.model} has {len(first)} {kind}, and {b.model} has {len(second)}",
+            context=[("A", ", ".join(first)), ("B", ", ".join(second))],
+        )
+    return first if set(first) == set(second) else second
+
+
+def _described(spec: TensorSpec) -> str:
+    return f"{spec} ({spec.order})" if spec.order else str(spec)
