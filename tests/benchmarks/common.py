@@ -66,8 +66,13 @@ def measure(
         child = subprocess.Popen(
             command, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=messages
         )
-        reason = _watch(child.pid, start, most_bytes, most_seconds)
-        _, status, usage = os.wait4(child.pid, 0)
+        try:
+            reason = _watch(child.pid, start, most_bytes, most_seconds)
+            _, status, usage = os.wait4(child.pid, 0)
+        except BaseException:  # Ctrl-C
+            child.kill()
+            child.wait()
+            raise
         seconds = time.perf_counter() - start
         child.returncode = os.waitstatus_to_exitcode(status)
         if child.returncode:

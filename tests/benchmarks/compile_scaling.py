@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MOST_MILLISECONDS = 0.5
 
 PHASES = {
-    "passes": "graphcnn.compiler.run_passes",
+    "passes": "graphcnn.compiler.apply_passes",
     "lower": "graphcnn.export.lower",
     "check": "graphcnn.export.check_structure",
     "write": "graphcnn.export.write_model",
