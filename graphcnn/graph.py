@@ -26,6 +26,7 @@ from .naming import snake_case, unused_name
 from .node import Node, Origin
 from .ops import Input, Op, WeightSpec
 from .ops.op import check_arity, check_dtypes
+from .outputs import Outputs
 from .types import LAST, Dim, DType, Layout, TensorType, is_symbolic
 from .weights import Derived
 
@@ -47,7 +48,6 @@ class Graph:
     Attributes:
         name: What the network is called.
         batch: The number of samples in a batch; None is any number.
-        outputs: The graph's results: the name the caller knows, and the node that holds it.
         digest: The SHA-256 of the model file, where there is one.
         budget: The limits that the model states for itself.
         classes: The names of the classes that the outputs score, in order; or none.
@@ -59,7 +59,7 @@ class Graph:
     def __init__(self, name: str = "model", batch: int | None = None) -> None:
         self.name = name
         self.batch = batch
-        self.outputs: dict[str, str] = {}
+        self._outputs = Outputs()
         self.digest: str | None = None
         self.budget = Budget()
         self.classes: tuple[str, ...] = ()
@@ -81,6 +81,15 @@ class Graph:
         of the input.
         """
         return networkx.graphviews.generic_graph_view(self._nx)  # type: ignore[type-var]
+
+    @property
+    def outputs(self) -> Outputs:
+        """The graph's results: the name the caller knows, and the node that holds it."""
+        return self._outputs
+
+    @outputs.setter
+    def outputs(self, nodes: Mapping[str, str]) -> None:
+        self._outputs = Outputs(nodes)
 
     def __len__(self) -> int:
         return len(self._nx)
@@ -281,7 +290,8 @@ class Graph:
             self._check_acyclic(replace(user, inputs=inputs), user.inputs)
         for user, inputs in changed:
             self.replace(user.name, inputs=inputs)
-        self.outputs = {k: new if v == old else v for k, v in self.outputs.items()}
+        for name in self.outputs.of(old):
+            self.outputs[name] = new
 
     def erase(self, name: str) -> None:
         """Remove a node that nothing uses.
@@ -290,7 +300,7 @@ class Graph:
             GraphError: A node or an output uses it.
         """
         users = [user.name for user in self.users(name)]
-        users += [f"output {k}" for k, v in self.outputs.items() if v == name]
+        users += [f"output {output}" for output in self.outputs.of(name)]
         if users:
             raise GraphError(f"{name} is used by {', '.join(users)}")
         self._release(self.node(name))
@@ -300,7 +310,7 @@ class Graph:
     def clone(self) -> Graph:
         """A graph of the same nodes that changes on its own."""
         twin = Graph(self.name, self.batch)
-        twin.outputs, twin.digest, twin.budget = dict(self.outputs), self.digest, self.budget
+        twin.outputs, twin.digest, twin.budget = self.outputs, self.digest, self.budget
         twin.recipe, twin.classes = self.recipe, self.classes
         twin.derived, twin._made = dict(self.derived), dict(self._made)
         twin._nx, twin._specs = self._nx.copy(), dict(self._specs)

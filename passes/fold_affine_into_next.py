@@ -106,9 +106,8 @@ def _obstacle(
     graph: Graph, node: Node, users: list[Node], sharing: Mapping[str, list[Node]]
 ) -> str | None:
     """Why the users cannot take the layer in, or None."""
-    output = next((name for name, source in graph.outputs.items() if source == node.name), None)
-    if output:
-        return f"it is the output {output}"
+    if outputs := graph.outputs.of(node.name):
+        return f"it is the output {outputs[0]}"
     for user in users:
         if not isinstance(user.op, LinearOp):
             return f"{user.subject} is no convolution or dense layer"

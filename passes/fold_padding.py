@@ -55,7 +55,7 @@ class FoldPadding(Pass):
                 graph.replace(user.name, op=found, inputs=node.inputs, **changes)
                 explain(node.name, f"folded into the pads of {user.subject}")
                 changed = True
-            if not graph.users(node.name) and node.name not in graph.outputs.values():
+            if not graph.users(node.name) and not graph.outputs.of(node.name):
                 graph.erase(node.name)
         return changed
 

@@ -275,7 +275,7 @@ def _unabsorbed(
     graph: Graph, node: Node, users: list[Node], sharing: Mapping[str, list[Node]]
 ) -> str | None:
     """Why the users of a flattened value cannot permute their kernels, or None."""
-    if node.name in graph.outputs.values():
+    if graph.outputs.of(node.name):
         return f"{node.name} is an output"
     for user in users:
         if not isinstance(user.op, Dense):

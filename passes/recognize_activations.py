@@ -296,7 +296,7 @@ def _same(a: _Product, b: _Product) -> bool:
 def _needed(graph: Graph, pieces: Iterable[Node], inside: Collection[str]) -> str | None:
     """Why the pieces cannot go away, or None."""
     for piece in pieces:
-        if piece.name in graph.outputs.values():
+        if graph.outputs.of(piece.name):
             return f"{piece.name} is an output"
         for user in graph.users(piece.name):
             if user.name not in inside:

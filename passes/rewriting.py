@@ -53,9 +53,8 @@ def introduced(name: str, new: str, op: Op, *layers: Node) -> dict[str, Any]:
 
 def kept_by(graph: Graph, node: Node, user: Node) -> str | None:
     """Why a node's value is needed by more than one user, or None."""
-    output = next((name for name, source in graph.outputs.items() if source == node.name), None)
-    if output:
-        return f"{node.name} is the output {output}"
+    if outputs := graph.outputs.of(node.name):
+        return f"{node.name} is the output {outputs[0]}"
     others = [other.name for other in graph.users(node.name) if other.name != user.name]
     return f"{node.name} is used by {others[0]} too" if others else None
 
@@ -63,7 +62,7 @@ def kept_by(graph: Graph, node: Node, user: Node) -> str | None:
 def erase_unused(graph: Graph, nodes: Iterable[Node]) -> None:
     """Erase those of the nodes that no user and no output is left of."""
     for name in dict.fromkeys(node.name for node in nodes):
-        if not graph.users(name) and name not in graph.outputs.values():
+        if not graph.users(name) and not graph.outputs.of(name):
             graph.erase(name)
 
 

@@ -78,7 +78,7 @@ class Validator:
         graph = graph.clone()
         if not placed:
             nodes = [node.name for node in graph if not isinstance(node.op, Input)]
-            graph.outputs |= {name: name for name in nodes if name not in graph.outputs}
+            graph.outputs.update({name: name for name in nodes if name not in graph.outputs})
             order = {name: index for index, name in enumerate(nodes)}
             ranked = sorted(graph.outputs.items(), key=lambda item: order.get(item[1], -1))
             graph.outputs = dict(ranked)

@@ -246,14 +246,14 @@ def dropped_and_kept_outputs(g: Graph) -> str:
 def dropped_and_kept_outputs_by_their_names(g: Graph) -> str:
     x = image(g)
     y = g.add(Dropout(rate=0.3), x)
-    g.outputs |= {y: y, x: x}
+    g.outputs.update({y: y, x: x})
     return g.add(Dense(units=2), g.add(GlobalAveragePooling2D(), x))
 
 
 @network(identities=2)
 def one_value_three_outputs(g: Graph) -> str:
     x = g.add(Dense(units=5), g.add(Flatten(), image(g)), name="scores")
-    g.outputs |= {"a": x, "b": x}
+    g.outputs.update({"a": x, "b": x})
     return x
 
 

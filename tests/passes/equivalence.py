@@ -106,7 +106,7 @@ def evaluate(
     Nothing but what every compilation does is done to the graph.
     """
     graph = graph.clone()
-    graph.outputs |= {f"value of {name}": name for name in names}
+    graph.outputs.update({f"value of {name}": name for name in names})
     store = WeightStore.from_arrays(arrays).deriving(graph.derived)
     lowered, _ = run_passes(graph, [DropTrainingLayers(), AssignLayout()])
     return run(_serialized(lowered, store), feeds, optimize=False)
