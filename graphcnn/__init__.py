@@ -14,12 +14,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .comparison import VerifyReport
     from .compiler import CompileReport, compile, register_pass
     from .errors import GraphCNNError
-    from .frontends.yaml import load
+    from .frontends.keras.read import from_keras
+    from .frontends.model import load, load_model
     from .graph import Graph, Node
     from .ops import Op, register
     from .passes import Pass, Summary, summarize
+    from .verification import verify
     from .weights import WeightStore
 
 _HOMES = {
@@ -30,12 +33,16 @@ _HOMES = {
     "Op": "ops",
     "Pass": "passes",
     "Summary": "passes",
+    "VerifyReport": "comparison",
     "WeightStore": "weights",
     "compile": "compiler",
-    "load": "frontends.yaml",
+    "from_keras": "frontends.keras.read",
+    "load": "frontends.model",
+    "load_model": "frontends.model",
     "register": "ops",
     "register_pass": "compiler",
     "summarize": "passes",
+    "verify": "verification",
 }
 
 __all__ = [
@@ -46,12 +53,16 @@ __all__ = [
     "Op",
     "Pass",
     "Summary",
+    "VerifyReport",
     "WeightStore",
     "compile",
+    "from_keras",
     "load",
+    "load_model",
     "register",
     "register_pass",
     "summarize",
+    "verify",
 ]
 
 

@@ -1,10 +1,14 @@
-"""Where the arrays of a Keras 3 weights file lie: ``.weights.h5``, or the one in a ``.keras``.
+"""Where the arrays and the model lie in Keras's files: ``.keras``, ``.weights.h5`` and ``.h5``.
 
-Keras writes a group a layer, called after the layer's class and number: ``layers/conv2d_1``. In it
-is a group ``vars`` that holds the layer's own name as its attribute ``name``, and the layer's
+Keras 3 writes a group a layer, called after the layer's class and number: ``layers/conv2d_1``. In
+it is a group ``vars`` that holds the layer's own name as its attribute ``name``, and the layer's
 variables as ``0``, ``1``, ... in the order of `keras.Layer.weights`. The layers that a layer holds
 lie in its group; an activation with weights is one, ``activation``. What draws at random has no
 state in the file. Source: keras/src/saving/saving_lib.py (3.15).
+
+An ``.h5`` file, as Keras 2 wrote them and Keras 3 still can, has a group a layer of the outermost
+model, called as the layer. Its attribute ``weight_names`` lists the arrays: of a model in the
+model, all that are trained first, then the others. Source: keras/src/legacy/saving (3.15).
 
 The files are untrusted: nothing is deserialized, links are not followed, and only arrays of plain
 numbers that lie whole in the file itself are accepted. Arrays are not read here; their place is
@@ -14,23 +18,34 @@ told.
 from __future__ import annotations
 
 import io
+import json
 import math
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .errors import MissingExtra, WeightError
+from .errors import MissingExtra, ModelFileError, WeightError
 from .options import shorten
 
 WEIGHTS_ENDING = ".weights.h5"
 ARCHIVE_ENDING = ".keras"
+H5_ENDINGS = (".h5", ".hdf5")
 SAVE_AGAIN = "load it in Keras 3.6 or later, and save it again: model.save_weights('W.weights.h5')"
 
+MAX_CONFIG_BYTES = 64 * 2**20
+"""The longest description of a model that is read."""
+
 _MEMBER = "model.weights.h5"
+_CONFIG = "config.json"
+_METADATA = "metadata.json"
 _LOCAL_HEADER_BYTES = 30
 _BLOCK_BYTES = 2**20
 _LONGEST_NAME = 4096
+_RANDOM_STATE = ("StateVar:0", "seed_generator_state")
+"""How the arrays end that layers which draw at random keep in files of Keras 2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +64,77 @@ class StoredArray:
 
 
 def read_keras_file(path: Path) -> dict[str, list[StoredArray]]:
-    """The arrays of each layer that has any, by the layer's name, in Keras's order.
+    """The arrays of each layer that has any, in Keras's order.
+
+    Returns:
+        By the layer's name with those of the models around it, ``outer/inner``; for an ``.h5``
+        file of the older format, by the name of the layer in the outermost model. Where the file
+        does not say the name (Keras before 3.6), by its place, such as ``/layers/conv2d_1``.
 
     Raises:
         MissingExtra: h5py is not installed.
         WeightError: The file is not of this kind, or holds what Keras does not write.
         Exception: Whatever h5py and zipfile raise for a damaged file.
     """
+    with _opened(path) as (root, reader):
+        if is_legacy(root):
+            return reader.legacy_layers(root)
+        return reader.layers(root)
+
+
+def read_model_config(path: Path) -> tuple[str, str]:
+    """The description of the model in a ``.keras`` or ``.h5`` file, and the version of Keras.
+
+    Returns:
+        JSON, and a version such as ``3.15.1``, empty where the file does not say.
+
+    Raises:
+        MissingExtra: h5py is not installed.
+        ModelFileError: There is none in the file, or it is too large.
+        Exception: Whatever h5py and zipfile raise for a damaged file.
+    """
+    if path.name.endswith(ARCHIVE_ENDING):
+        return _archived_config(path)
+    with _opened(path) as (root, reader):
+        if "model_config" not in root.attrs:
+            raise ModelFileError(
+                f"{path}: there is no model in it, only weights",
+                hint="model.save('MODEL.keras') saves both",
+            )
+        return reader.words(root, "model_config")[0], "".join(reader.words(root, "keras_version"))
+
+
+def _archived_config(path: Path) -> tuple[str, str]:
+    import zipfile
+
+    with zipfile.ZipFile(path) as archive:
+        if _CONFIG not in archive.namelist():
+            raise ModelFileError(f"{path}: there is no {_CONFIG} in it", hint=SAVE_AGAIN)
+        config = _bounded(path, archive, _CONFIG)
+        if _METADATA not in archive.namelist():
+            return config, ""
+        metadata = json.loads(_bounded(path, archive, _METADATA))
+    version = metadata.get("keras_version") if isinstance(metadata, dict) else None
+    return config, version if isinstance(version, str) else ""
+
+
+def _bounded(path: Path, archive: Any, name: str) -> str:
+    """The text of a member; what it says of its own size is not relied on."""
+    with archive.open(name) as member:
+        raw: bytes = member.read(MAX_CONFIG_BYTES + 1)
+    if len(raw) > MAX_CONFIG_BYTES:
+        raise ModelFileError(f"{path}: {name} is larger than {MAX_CONFIG_BYTES:,} bytes")
+    return raw.decode()
+
+
+def is_legacy(root: Any) -> bool:
+    """Whether an HDF5 file has the layout of Keras 2."""
+    return "layer_names" in root.attrs or "model_weights" in root
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Any, _Reader]]:
+    """The HDF5 file at a path, or in the archive there."""
     try:
         import h5py
     except ImportError:
@@ -63,7 +142,9 @@ def read_keras_file(path: Path) -> dict[str, list[StoredArray]]:
     archived = path.name.endswith(ARCHIVE_ENDING)
     start, size = _member(path) if archived else (0, path.stat().st_size)
     with path.open("rb") as file, h5py.File(_Window(file, start, size), "r") as root:
-        return _Reader(path, start, size).layers(root)
+        if root.userblock_size:
+            raise WeightError(f"{path}: it does not begin with an HDF5 header")
+        yield root, _Reader(path, start, size)
 
 
 def _member(path: Path) -> tuple[int, int]:
@@ -151,39 +232,73 @@ class _Reader:
     seen: set[int] = field(default_factory=set)
 
     def layers(self, root: Any) -> dict[str, list[StoredArray]]:
-        """The arrays by layer."""
-        if root.userblock_size:
-            raise WeightError(f"{self.path}: it does not begin with an HDF5 header")
-        if "layer_names" in root.attrs or "model_weights" in root:
-            raise WeightError(f"{self.path}: this is the format of Keras 2", hint=SAVE_AGAIN)
+        """The arrays by layer, with the names of the models around it."""
         self.seen.add(_address(root))
         top = self._members(root)
         top.pop("optimizer", None)
         found: dict[str, list[StoredArray]] = {}
-        left: list[tuple[dict[str, Any], str | None]] = [(top, None)]
+        left: list[tuple[dict[str, Any], str, str | None]] = [(top, "", None)]
         while left:
-            members, owner = left.pop()
+            members, prefix, owner = left.pop()
             own = members.pop("vars", None)
-            name = owner or (self._text(own, "name") if own else None)
+            name = self._text(own, "name") if own else None
+            place = own.name.removesuffix("/vars") if own else None
+            layer = owner or (place if name is None else f"{prefix}{name}")
             arrays = self._variables(own) if own else []
             if arrays:
-                self._enter(found, name, arrays, own, new=owner is None)
+                self._enter(found, str(layer), arrays, new=owner is None)
+            inside = f"{layer}/" if own and members is not top else prefix
             for key, member in members.items():
-                left.append((self._members(member), name if key == "activation" else None))
+                owner = layer if key == "activation" else None
+                left.append((self._members(member), inside, owner))
         return found
 
+    def legacy_layers(self, root: Any) -> dict[str, list[StoredArray]]:
+        """The arrays by layer of the outermost model."""
+        top = self._member(root, "model_weights") if "model_weights" in root else root
+        found: dict[str, list[StoredArray]] = {}
+        for name in self.words(top, "layer_names"):
+            if name in found:
+                raise WeightError(f"{self.path}: two layers are called {name}")
+            group = self._member(top, name)
+            names = self.words(group, "weight_names")
+            found[name] = [
+                self._array(self._member(group, array))
+                for array in names
+                if not array.endswith(_RANDOM_STATE)
+            ]
+        return {name: arrays for name, arrays in found.items() if arrays}
+
+    def _member(self, group: Any, name: str) -> Any:
+        """What is at a path in a group, over hard links only."""
+        import h5py
+
+        for part in filter(None, name.split("/")):
+            if not isinstance(group, h5py.Group) or part not in group:
+                raise WeightError(f"{self.path}: there is no {shorten(name)} in it")
+            if not isinstance(group.get(part, getlink=True), h5py.HardLink):
+                raise WeightError(f"{self.path}: {shorten(part)} in {group.name} is a link")
+            group = group[part]
+        return group
+
+    def words(self, item: Any, name: str) -> list[str]:
+        """The texts in an attribute; a long list is in several, with numbers behind the name."""
+        import numpy as np
+
+        numbered = (f"{name}{number}" for number in range(len(item.attrs)))
+        words: list[str] = []
+        for key in [name, *numbered]:
+            if key not in item.attrs:
+                if key == name:
+                    continue
+                break
+            for word in np.atleast_1d(item.attrs[key]).tolist():
+                words.append(word.decode() if isinstance(word, bytes) else str(word))
+        return words
+
     def _enter(
-        self,
-        found: dict[str, list[StoredArray]],
-        name: str | None,
-        arrays: list[StoredArray],
-        group: Any,
-        new: bool,
+        self, found: dict[str, list[StoredArray]], name: str, arrays: list[StoredArray], new: bool
     ) -> None:
-        if name is None:
-            raise WeightError(
-                f"{self.path}: {group.name} does not say which layer it is of", hint=SAVE_AGAIN
-            )
         if new and name in found:
             raise WeightError(f"{self.path}: two layers are called {name}")
         found.setdefault(name, []).extend(arrays)

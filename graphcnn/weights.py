@@ -6,8 +6,10 @@ The native form is a safetensors file, whose names are the graph's own, such as 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -26,6 +28,7 @@ from .errors import (
 from .initializers import Initializer
 from .keras_file import (
     ARCHIVE_ENDING,
+    H5_ENDINGS,
     SAVE_AGAIN,
     WEIGHTS_ENDING,
     StoredArray,
@@ -102,6 +105,21 @@ class Weight:
     load: Callable[[], Array]
 
 
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """A weight that a pass makes from others, when it is written.
+
+    Attributes:
+        sources: The weights it is made from.
+        function: Makes it from their arrays; hashable, so that what is made alike is made once.
+        spec: What it will be.
+    """
+
+    sources: tuple[str, ...]
+    function: Callable[..., Array]
+    spec: WeightSpec
+
+
 class WeightStore(Mapping[str, Weight]):
     """Weights by name.
 
@@ -161,7 +179,7 @@ class WeightStore(Mapping[str, Weight]):
         """Read a weights file, by its ending. Nothing in it is executed.
 
         Args:
-            path: A .safetensors, .npz, .weights.h5 or .keras file.
+            path: A .safetensors, .npz, .weights.h5, .keras or .h5 file.
             layers: The weights of each node in order, `Graph.weights_by_node`: Keras's files have
                 names for layers, not for weights.
             partial: Pass over layers of a file of Keras's that are not in the model, and miss
@@ -178,7 +196,7 @@ class WeightStore(Mapping[str, Weight]):
         if ending is None:
             raise WeightError(
                 f"{path}: unknown kind of weights file {path.suffix or '(no ending)'!r}",
-                hint=SAVE_AGAIN if path.suffix in _KERAS_2 else f"one of: {', '.join(_ENDINGS)}",
+                hint=f"one of: {', '.join(_ENDINGS)}",
             )
         if not path.is_file():
             raise WeightError(f"{path}: no such file")
@@ -218,6 +236,18 @@ class WeightStore(Mapping[str, Weight]):
         if errors:
             raise ErrorGroup(sorted(errors, key=str))
 
+    def deriving(self, derived: Mapping[str, Derived]) -> WeightStore:
+        """The same weights, and those made from them; each is made anew when it is loaded.
+
+        Args:
+            derived: How, by name, each after those that it is made from.
+        """
+        store = WeightStore(self._weights, self.origin, self.classes)
+        for name, made in derived.items():
+            sources = {source: store[source] for source in made.sources}
+            store._weights[name] = _made(name, made, sources)
+        return store
+
     def save(self, path: str | Path) -> None:
         """Write a .safetensors file, through a file beside it that is renamed when complete.
 
@@ -228,8 +258,7 @@ class WeightStore(Mapping[str, Weight]):
         save_arrays(Path(path), {name: weight.load() for name, weight in self.items()}, metadata)
 
 
-_ENDINGS = (".safetensors", ".npz", WEIGHTS_ENDING, ARCHIVE_ENDING)
-_KERAS_2 = (".h5", ".hdf5")
+_ENDINGS = (".safetensors", ".npz", WEIGHTS_ENDING, ARCHIVE_ENDING, *H5_ENDINGS)
 _CLASSES = "classes"
 """The key of a .safetensors file's metadata that holds the class names, as a JSON list."""
 
@@ -277,6 +306,35 @@ def _drawn(name: str, spec: WeightSpec, seed: int) -> Weight:
         return drawn.astype(spec.dtype.numpy, copy=False)
 
     return Weight(spec.shape, spec.dtype.label, load)
+
+
+def _made(name: str, made: Derived, sources: Mapping[str, Weight]) -> Weight:
+    spec = made.spec
+
+    def load() -> Array:
+        arrays = {source: weight.load() for source, weight in sources.items()}
+        for source, array in arrays.items():
+            check_finite(source, array)
+        result = made.function(*arrays.values())
+        if result.shape != spec.shape:
+            found = f"{list(result.shape)}, declared as {list(spec.shape)}"
+            raise WeightError(f"weight {name} was made as {found}")
+        return result.astype(spec.dtype.numpy, copy=False)
+
+    return Weight(spec.shape, spec.dtype.label, load)
+
+
+def check_finite(name: str, array: Array) -> None:
+    """Refuse numbers that are infinite or none.
+
+    Raises:
+        WeightError: Naming the weight, and what it holds.
+    """
+    import numpy as np
+
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        found = array[~np.isfinite(array)].flat[0]
+        raise WeightError(f"weight {name} holds {found}", hint="train again, or mend the file")
 
 
 def _held(array: Array) -> Weight:
@@ -348,15 +406,21 @@ def _read_keras(
     """The arrays of a file of Keras's, by the names that the graph has for them.
 
     Nodes that share all their weights are one layer there, called after one of them. An activation
-    with weights may be a layer of its own.
+    with weights may be a layer of its own. A layer of a model in the model is ``outer/inner``; its
+    own name will do where no other layer has it.
     """
     nodes = _nodes_by_layer(layers)
     stored = read_keras_file(path)
+    if place := next((name for name in stored if name.startswith("/")), None):
+        raise WeightError(f"{path}: {place} does not say which layer it is of", hint=SAVE_AGAIN)
+    ends = Counter(name.rpartition("/")[2] for name in stored)
+    inside = {end: name for name in stored if ends[end := name.rpartition("/")[2]] == 1}
     weights: dict[str, Weight] = {}
     errors: list[GraphCNNError] = []
     absent = []
     for layer, node in nodes.items():
-        names, arrays = layers[node], stored.pop(layer, [])
+        key = next((k for k in (layer, node, inside.get(layer)) if k in stored), "")
+        names, arrays = layers[node], stored.pop(key, [])
         if (activation := f"{layer}__activation") not in nodes:
             arrays = [*arrays, *stored.pop(activation, [])]
         if not arrays:
@@ -372,7 +436,7 @@ def _read_keras(
             errors.append(WeightError(f"layer {layer} has {min(twice)} once more in the file"))
         else:
             rows = zip(names, arrays, strict=True)
-            weights |= {name: _stored_by_keras(path, name, array) for name, array in rows}
+            weights |= {name: stored_by_keras(path, name, array) for name, array in rows}
     for layer in () if partial else absent:
         if not weights.keys() >= set(layers[nodes[layer]]):
             errors.append(WeightError(f"layer {layer} is missing in the file"))
@@ -396,8 +460,14 @@ def _nodes_by_layer(layers: Iterable[str]) -> dict[str, str]:
     return nodes
 
 
-def _stored_by_keras(path: Path, name: str, array: StoredArray) -> Weight:
-    """An array of a file of Keras's, whose integers are int64 or int32 by the backend."""
+def stored_by_keras(path: Path, name: str, array: StoredArray) -> Weight:
+    """An array of a file of Keras's, whose integers are int64 or int32 by the backend.
+
+    Args:
+        path: The file.
+        name: What messages call the weight.
+        array: Where it lies.
+    """
     import numpy as np
 
     stored = np.dtype(array.dtype)
@@ -414,6 +484,13 @@ def _stored_by_keras(path: Path, name: str, array: StoredArray) -> Weight:
     return Weight(array.shape, dtype.name, load)
 
 
+class _LeftOpen(io.FileIO):
+    """A file that closes when nobody has it any more, also where a cycle of references ends."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
 def _read_npz(path: Path) -> dict[str, Weight]:
     """What is in an archive, which stays open: its index is read once."""
     import zipfile
@@ -421,7 +498,7 @@ def _read_npz(path: Path) -> dict[str, Weight]:
     from numpy.lib import format as npy
 
     weights: dict[str, Weight] = {}
-    archive = zipfile.ZipFile(path)
+    archive = zipfile.ZipFile(_LeftOpen(path))
     for member in archive.namelist():
         with archive.open(member) as file:
             version = npy.read_magic(file)

@@ -175,18 +175,18 @@ class TestWhatKerasWrites:
         for name, variable in expected.items():
             np.testing.assert_array_equal(store[name].load(), variable.numpy())
 
-    def test_the_format_of_keras_2(self, small: Graph, tmp_path: Path) -> None:
+    @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5:UserWarning")
+    @pytest.mark.parametrize("ending", [".h5", ".weights.h5"])
+    def test_the_format_of_keras_2(self, small: Graph, tmp_path: Path, ending: str) -> None:
         from graphcnn.engine import keras
 
-        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+        layers = [keras.layers.Dense(3, name="block__one"), keras.layers.Dense(2, name="two")]
+        model = keras.Sequential([keras.Input((4,)), *layers])
         model.save(tmp_path / "old.h5")
-        text = refusal(tmp_path / "old.h5", small)
-        assert "unknown kind of weights file '.h5'" in text
-        assert ".weights.h5" in text
-        (tmp_path / "old.h5").rename(tmp_path / "old.weights.h5")
-        text = refusal(tmp_path / "old.weights.h5", small)
-        assert "this is the format of Keras 2" in text
-        assert "save it again" in text
+        file = (tmp_path / "old.h5").rename(tmp_path / f"w{ending}")
+        store = read(file, small)
+        store.check(small.weights)
+        np.testing.assert_array_equal(store["two/kernel"].load(), layers[1].kernel.numpy())
 
 
 class TestNames:
@@ -371,9 +371,9 @@ DAMAGE: list[tuple[Damage, str]] = [
     (a_word, "/layers/dense_1/vars holds ['0', 'bias'], expected variables numbered from 0"),
     (a_gap, "/layers/dense_1/vars holds ['0', '2'], expected variables numbered from 0"),
     (stray, "/layers/stray is in no layer's vars"),
-    (nameless, "/layers/dense_1/vars does not say which layer it is of"),
-    (long_name, "/layers/dense_1/vars does not say which layer it is of"),
-    (escape_codes, "/layers/dense_1/vars does not say which layer it is of"),
+    (nameless, "/layers/dense_1 does not say which layer it is of"),
+    (long_name, "/layers/dense_1 does not say which layer it is of"),
+    (escape_codes, "/layers/dense_1 does not say which layer it is of"),
     (namesakes, "two layers are called block__one"),
 ]
 
@@ -437,7 +437,7 @@ class TestWhatIsRefused:
         text = refusal(weights, small, MissingExtra)
         assert "pip install 'graphcnn[keras]'" in text
 
-    @pytest.mark.parametrize("name", ["w.h5", "w.hdf5", "w.weights.json", "weights.h5", "w"])
+    @pytest.mark.parametrize("name", ["w.h6", "w.weights.json", "w"])
     def test_other_endings(self, small: Graph, tmp_path: Path, name: str) -> None:
         assert "unknown kind of weights file" in refusal(tmp_path / name, small)
 
@@ -511,7 +511,7 @@ def test_the_command(
     }
     file = h5(tmp_path / "w.weights.h5", layers)
     command = ["graphcnn", "compile", str(model_file), "--weights", str(file)]
-    monkeypatch.setattr(sys, "argv", command)
+    monkeypatch.setattr(sys, "argv", [*command, "--disable", "all"])
     main()
     assert "sha256:" in capsys.readouterr().err
     kernel = layers["units_1__unit__conv"][0].transpose(3, 2, 0, 1)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from . import options as shared
+
 if TYPE_CHECKING:
     from graphcnn.compiler import CompileReport
 
@@ -28,8 +30,11 @@ _STDOUT = "-"
     help="The file to write; - is standard output.  [default: MODEL with .onnx]",
 )
 @click.option(
-    "--weights", type=click.Path(), help="A .safetensors, .npz, .weights.h5 or .keras file."
+    "--weights",
+    type=click.Path(),
+    help="A .safetensors, .npz, .weights.h5, .keras or .h5 file.  [default: those in MODEL]",
 )
+@shared.input_shape
 @click.option(
     "--seed",
     type=int,
@@ -55,6 +60,14 @@ _STDOUT = "-"
 )
 @click.option("--taps", metavar="NAME,...", help="Layers whose values become outputs; or all.")
 @click.option("--no-verify", is_flag=True, help="Do not run the file once in onnxruntime.")
+@click.option(
+    "--disable",
+    metavar="PASS,...",
+    help="Optimising passes to leave out, as --explain names them; or all.",
+)
+@click.option(
+    "--validate", is_flag=True, help="Run the network before and after each pass, and compare."
+)
 @click.option("--print-after", multiple=True, metavar="PASS", help="Print the graph after a pass.")
 @click.option("--time-passes", is_flag=True, help="Print how long each pass took.")
 @click.option("--explain", is_flag=True, help="Print what each pass did, and why.")
@@ -63,24 +76,26 @@ _STDOUT = "-"
 def command(model: str, output: str | None, **options: Any) -> None:
     """Compile MODEL to a small, checked .onnx file.
 
-    The file appears when it is complete: after a failure or an interrupt nothing is left.
+    MODEL is a model file, or a .keras or .h5 file, whose weights are taken along. OUT appears when
+    it is complete: after a failure or an interrupt nothing is left.
 
     \b
     Examples:
       graphcnn compile model.yaml -o model.onnx
       graphcnn compile model.yaml --weights model.safetensors --batch 1
+      graphcnn compile model.keras --input-shape 224,224,3
       graphcnn compile model.yaml --taps all -o features.onnx
       graphcnn compile model.yaml -o - | ssh device 'cat > model.onnx'
     """
     from graphcnn.compiler import compile as compile_graph
-    from graphcnn.frontends.yaml import load
 
-    graph = load(model)
+    graph, options["weights"] = shared.read_model(model, options["weights"], options.pop("shapes"))
     target = output or str(Path(model).with_suffix(".onnx"))
     as_json, explain, timed = (options.pop(k) for k in ("as_json", "explain", "time_passes"))
     options["verify"] = not options.pop("no_verify")
-    taps = (options.pop("taps") or "").split(",")
-    options["taps"] = [name.strip() for name in taps if name.strip()]
+    for key in ("taps", "disable"):
+        names = (options[key] or "").split(",")
+        options[key] = [name.strip() for name in names if name.strip()]
     if Path(target).resolve() == Path(model).resolve():
         raise click.UsageError(f"{target} is the model file itself")
     with _destination(target) as path, _progress() as progress:

@@ -6,6 +6,8 @@ import json
 
 import click
 
+from . import options
+
 
 @click.command("infer-shapes", short_help="Print every shape and cost of a model file.")
 @click.argument("model", type=click.Path())
@@ -18,6 +20,7 @@ import click
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("--batch", type=click.IntRange(1), help="Show this batch size in the shapes.")
+@options.input_shape
 @click.option(
     "--budget",
     multiple=True,
@@ -25,24 +28,31 @@ import click
     help="A limit to hold, such as params=500k; also macs, peak_activation_bytes, model_bytes.",
 )
 def command(
-    model: str, form: str, as_json: bool, batch: int | None, budget: tuple[str, ...]
+    model: str,
+    form: str,
+    as_json: bool,
+    batch: int | None,
+    shapes: dict[str, tuple[int, ...]],
+    budget: tuple[str, ...],
 ) -> None:
     """Print every shape, parameter, multiply-accumulate and byte of MODEL.
 
-    Figures are of one sample. Exits with 1 when a budget does not hold.
+    MODEL is a model file, or a .keras or .h5 file. Figures are of one sample. Exits with 1 when a
+    budget does not hold.
 
     \b
     Examples:
       graphcnn infer-shapes model.yaml
+      graphcnn infer-shapes model.keras --input-shape 320,320,3
       graphcnn infer-shapes model.yaml --json | jq .macs
       graphcnn infer-shapes model.yaml --budget params=500k --budget macs=10M
     """
-    from graphcnn.frontends.yaml import load
+    from graphcnn.frontends.model import load
     from graphcnn.passes import enforce_budget, summarize
     from graphcnn.report.console import show
     from graphcnn.report.summary import summary_json, summary_markdown, summary_table
 
-    graph = load(model)
+    graph = load(model, shapes)
     limits = graph.budget.with_limits(budget)
     graph.batch = batch
     summary = summarize(graph)

@@ -11,7 +11,7 @@ import click
 from graphcnn.errors import GraphCNNError
 
 from . import compile as compile_command
-from . import evaluate, infer_shapes, plot, run, schema, train
+from . import diff, evaluate, import_, infer_shapes, inspect, plot, run, schema, train, verify
 
 _MOST_ERRORS = 20
 """More errors than this in one file are counted rather than printed."""
@@ -35,7 +35,19 @@ def cli(debug: bool) -> None:
     """
 
 
-for module in (infer_shapes, train, compile_command, run, evaluate, plot, schema):
+for module in (
+    infer_shapes,
+    train,
+    compile_command,
+    import_,
+    inspect,
+    diff,
+    run,
+    evaluate,
+    plot,
+    schema,
+    verify,
+):
     cli.add_command(module.command)
 
 

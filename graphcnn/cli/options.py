@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
 import click
+
+if TYPE_CHECKING:
+    from graphcnn.graph import Graph
+    from graphcnn.weights import WeightStore
 
 data = click.option(
     "--data",
@@ -27,3 +34,45 @@ provider = click.option(
     show_default=True,
     help="What runs it; auto takes CUDA where the installed onnxruntime can use it.",
 )
+
+
+def _shapes(
+    context: click.Context, parameter: click.Parameter, values: Sequence[str]
+) -> dict[str, tuple[int, ...]]:
+    """Sizes by the name of an input, which is empty where none is given."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for value in values:
+        name, _, text = value.rpartition("=")
+        sizes = tuple(int(size) for size in text.split(",") if size.strip().isdecimal())
+        if len(sizes) != text.count(",") + 1 or not all(0 < size < 2**31 for size in sizes):
+            raise click.BadParameter(f"expected sizes such as 224,224,3, found {value!r}")
+        if name in shapes:
+            raise click.BadParameter(f"there are two for {name or 'the only input'}")
+        shapes[name] = sizes
+    return shapes
+
+
+input_shape = click.option(
+    "--input-shape",
+    "shapes",
+    multiple=True,
+    callback=_shapes,
+    metavar="[NAME=]H,W,C",
+    help="Sizes of an input in place of those of the model, channels last; several times for "
+    "several inputs.",
+)
+
+
+def read_model(
+    path: str, weights: str | None, shapes: Mapping[str, Sequence[int]] | None = None
+) -> tuple[Graph, WeightStore | str | None]:
+    """A model, and its weights: those in the file that is given for them, or its own.
+
+    Raises:
+        GraphCNNError: The model cannot be read.
+    """
+    from graphcnn.frontends.model import load, load_model
+
+    if weights:
+        return load(path, shapes), weights
+    return load_model(path, shapes)

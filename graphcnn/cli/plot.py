@@ -166,7 +166,7 @@ def kernels(model: str, weights: Path, output: Path, force: bool, layer: str | N
       graphcnn plot kernels model.yaml --weights model.keras --layer conv2 -o kernels.svg
     """
     _check_output(output, force)
-    from graphcnn.frontends.yaml import load
+    from graphcnn.frontends.model import load
     from graphcnn.report.layers import convolution_kernel, draw_kernels
     from graphcnn.weights import WeightStore
 

@@ -90,6 +90,8 @@ def command(
 ) -> None:
     """Train MODEL.yaml, and save the weights of its best epoch.
 
+    MODEL may be a .keras or .h5 file too, whose weights training starts from.
+
     How is said by the train: section of the model file, and by options on top of it. Every epoch
     is kept in DIR: a run that was killed goes on with --resume, and ends with the weights that it
     would have had. Ctrl-C keeps the best weights so far.
@@ -109,13 +111,13 @@ def command(
       graphcnn train model.yaml --data images/ --init-from vgg16.safetensors --freeze 'block*'
     """
     from graphcnn.datasets import read_model_data
-    from graphcnn.frontends.yaml import load
+    from graphcnn.frontends.model import load_model
 
-    graph = load(model)
+    graph, own = load_model(model)
     recipe = _recipe(graph.recipe, assignments, overrides)
     output = output or model.with_suffix(".safetensors")
     _check_output(output, force or resume)
-    initial = _read(init_from, graph)
+    initial = _read(init_from, graph) or own
     dataset = read_model_data(data, graph)
 
     from graphcnn.training import RunDirectory, train

@@ -15,8 +15,8 @@ from .document import Value
 NAME = re.compile(r"(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9_./\-]{0,199}")
 """What inputs, layers and blocks may be called: names are file, tensor and JSON names later."""
 
-RESERVED = ("name", "inputs")
-"""What every use of a layer or a block may say, so that no parameter can be called so."""
+RESERVED = ("name", "inputs", "shares")
+"""What every layer may say of itself, so that no parameter can be called so."""
 
 _KEYS = ("parameters", "inputs", "layers", "output")
 

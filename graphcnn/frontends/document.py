@@ -27,7 +27,7 @@ from ruamel.yaml.events import (
 )
 from ruamel.yaml.nodes import ScalarNode
 
-from graphcnn.errors import GraphCNNError, ModelFileError, SourceLocation
+from graphcnn.errors import GraphCNNError, ModelFileError, OptionError, SourceLocation
 from graphcnn.options import shorten
 
 MAX_BYTES = 16 * 2**20
@@ -152,6 +152,16 @@ class Value:
         return Value.of_mapping(pairs, self.location)
 
 
+def located(error: GraphCNNError, options: Value, subject: str) -> list[GraphCNNError]:
+    """The errors of a mapping of options, each with the place of the option it is about."""
+    found: list[GraphCNNError] = []
+    for one in error.errors:
+        path = one.path if isinstance(one, OptionError) else ()
+        place = replace(options.place(path), scope=options.location.scope)
+        found.append(ModelFileError(one.message, location=place, subject=subject, hint=one.hint))
+    return found
+
+
 def _extent(items: Sequence[Value]) -> tuple[int, int]:
     """The count and the depth of what holds these values."""
     return 1 + sum(i.count for i in items), 1 + max((i.depth for i in items), default=0)
@@ -188,7 +198,7 @@ def read_document(path: Path, shown: str) -> tuple[Value, bytes]:
         raise ModelFileError(
             f"not a text file: byte {error.start} is not UTF-8",
             location=top,
-            hint="a model file is YAML; .onnx and .keras files are not read here",
+            hint="a model file is YAML; Keras's files end in .keras or .h5",
         ) from None
     return parse_document(text, shown), raw
 

@@ -13,7 +13,6 @@ from graphcnn.errors import (
     ErrorGroup,
     GraphCNNError,
     ModelFileError,
-    OptionError,
     SourceLocation,
     did_you_mean,
 )
@@ -22,7 +21,7 @@ from graphcnn.ops import OPS, Op
 from graphcnn.options import build, shorten
 
 from .blocks import NAME, RESERVED, Block, bad_name, read_blocks
-from .document import MAX_DEPTH, MAX_VALUES, Value
+from .document import MAX_DEPTH, MAX_VALUES, Value, located
 from .names import Names, Reference, Scope, Source
 
 MAX_LAYERS = 200_000
@@ -45,12 +44,14 @@ class Layer:
         op: Its operator; None where something about it was wrong.
         inputs: The names of its inputs, unique names of layers or inputs of the model.
         location: Where it was written.
+        shares: The layer whose weights it has too, if any.
     """
 
     name: str
     op: Op | None
     inputs: tuple[str, ...]
     location: SourceLocation
+    shares: str | None = None
 
 
 @dataclass(slots=True)
@@ -59,6 +60,7 @@ class _Pending:
     op: Op | None
     inputs: list[Source]
     location: SourceLocation
+    shares: Source | None = None
 
 
 class Expander:
@@ -110,8 +112,9 @@ class Expander:
     def _finished(self, layer: _Pending) -> Layer:
         found = [self._names.resolved(source) for source in layer.inputs]
         known = tuple(name for name in found if name is not None)
-        op = layer.op if len(known) == len(found) else None
-        return Layer(layer.name, op, known, layer.location)
+        shares = self._names.resolved(layer.shares)
+        is_found = len(known) == len(found) and (shares is None) == (layer.shares is None)
+        return Layer(layer.name, layer.op if is_found else None, known, layer.location, shares)
 
     def _fail(self, message: str, place: SourceLocation, hint: str | None = None) -> None:
         self._report([ModelFileError(message, location=place, hint=hint)])
@@ -285,10 +288,20 @@ class Expander:
         except GraphCNNError as error:
             local = replace(options, location=place)
             self._report(located(error, local, f"{name} ({title})"))
-        self._pending.append(
-            _Pending(name, op if inputs is not None else None, inputs or [], place)
-        )
+        made = op if inputs is not None else None
+        shares = self._given_shares(options, scope)
+        self._pending.append(_Pending(name, made, inputs or [], place, shares))
         scope.last = name
+
+    def _given_shares(self, options: Value, scope: Scope) -> Source | None:
+        """The layer whose weights a layer has too."""
+        if (value := options.get("shares")) is None:
+            return None
+        place = scope.place(value)
+        if isinstance(value.data, str):
+            return Reference(scope, value.data, place)
+        self._fail(f"shares: expected a layer's name, found {value.kind}", place)
+        return None
 
     def _layer_name(self, title: str, options: Value, scope: Scope, place: SourceLocation) -> str:
         """Enter a layer under the name it is given, or under one made from its operator."""
@@ -374,7 +387,7 @@ class Expander:
         self, block: Block, options: Value, scope: Scope, place: SourceLocation
     ) -> dict[str, Value] | None:
         """The parameters of one use of a block; None where they are wrong."""
-        given = {k: v for k, (_, v) in options.data.items() if k not in RESERVED}
+        given = {k: v for k, (_, v) in options.data.items() if k not in ("name", "inputs")}
         unknown = [key for key in given if key not in block.parameters]
         for key in unknown:
             where = scope.place(options.key(key))
@@ -386,13 +399,3 @@ class Expander:
             self._fail(f"{block.name}: missing {', '.join(missing)}", place)
         known = {key: value for key, value in values.items() if value is not None}
         return None if unknown or missing else known
-
-
-def located(error: GraphCNNError, options: Value, subject: str) -> list[GraphCNNError]:
-    """The errors of a mapping of options, each with the place of the option it is about."""
-    found: list[GraphCNNError] = []
-    for one in error.errors:
-        path = one.path if isinstance(one, OptionError) else ()
-        place = replace(options.place(path), scope=options.location.scope)
-        found.append(ModelFileError(one.message, location=place, subject=subject, hint=one.hint))
-    return found

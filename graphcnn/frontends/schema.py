@@ -150,6 +150,7 @@ def _operator(cls: type[Options]) -> JSON:
             "anyOf": [{"type": "string"}, _NAMES],
             "description": "The values it takes; the layer above by default.",
         },
+        "shares": {"type": "string", "description": "A layer whose weights it has too."},
     }
     if schema.get("required"):
         return schema

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import networkx
 
 from graphcnn.budget import Budget
+from graphcnn.classes import check_classes
 from graphcnn.errors import ErrorGroup, GraphCNNError, ModelFileError, SourceLocation, did_you_mean
 from graphcnn.graph import Graph
 from graphcnn.naming import class_names
@@ -23,8 +25,8 @@ from graphcnn.options import Options, build
 from graphcnn.types import Dim, symbol
 
 from .blocks import NAME, bad_name
-from .document import Value, read_document
-from .expand import Expander, Layer, located
+from .document import Value, located, read_document
+from .expand import Expander, Layer
 
 T = TypeVar("T", bound=Options)
 
@@ -36,11 +38,13 @@ _SYMBOL = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")
 _BATCH = "N"
 
 
-def load(path: str | Path) -> Graph:
+def load(path: str | Path, shapes: Mapping[str, Sequence[int]] | None = None) -> Graph:
     """Read a model file.
 
     Args:
         path: The file.
+        shapes: Sizes of inputs by name, in place of those in the file; the name of the only input
+            can be empty.
 
     Returns:
         The network, inferred and verified.
@@ -52,7 +56,7 @@ def load(path: str | Path) -> Graph:
     path = Path(path)
     shown = str(path).encode(errors="replace").decode()
     root, raw = read_document(path, shown)
-    graph = _Reader(root, Path(shown).stem).read()
+    graph = _Reader(root, Path(shown).stem, shapes or {}).read()
     graph.digest = hashlib.sha256(raw).hexdigest()
     return graph
 
@@ -60,8 +64,9 @@ def load(path: str | Path) -> Graph:
 class _Reader:
     """Turns one document into a graph, collecting errors on the way."""
 
-    def __init__(self, root: Value, stem: str) -> None:
+    def __init__(self, root: Value, stem: str, shapes: Mapping[str, Sequence[int]]) -> None:
         self._root = root
+        self._shapes = dict(shapes)
         self._graph = Graph(stem)
         self._errors: list[GraphCNNError] = []
         self._input_names: set[str] = set()
@@ -161,8 +166,13 @@ class _Reader:
         """Add the inputs to the graph, and return the names of all, the wrong ones too."""
         inputs = self._root.get("inputs")
         assert inputs is not None
+        if len(inputs.data) == 1 and "" in self._shapes:
+            self._shapes = {str(*inputs.data): self._shapes[""]}
+        for name in self._shapes.keys() - inputs.data.keys():
+            hint = did_you_mean(name, map(str, inputs.data))
+            self._fail(f"inputs: there is none named {name!r} to give sizes", inputs, hint)
         for name, (key, value) in inputs.data.items():
-            sizes = self._sizes(value)
+            sizes = self._given(name, value) or self._sizes(value)
             if not isinstance(name, str) or not NAME.fullmatch(name):
                 self._fail(f"inputs: {bad_name(key)}", key)
             elif sizes is not None:
@@ -172,6 +182,16 @@ class _Reader:
                     self._errors.append(error)
         self._input_names = {str(name) for name in inputs.data}
         return list(map(str, inputs.data))
+
+    def _given(self, name: Any, value: Value) -> list[Dim] | None:
+        """The sizes that the caller gives in place of those in the file, if any."""
+        given = self._shapes.get(name)
+        if given is None:
+            return None
+        if value.is_list and len(given) != len(value.data):
+            self._fail(f"{name} has {len(value.data)} sizes, and {len(given)} are given", value)
+            return None
+        return list(given)
 
     def _sizes(self, value: Value) -> list[Dim] | None:
         if not value.is_list or not value.data:
@@ -202,23 +222,64 @@ class _Reader:
         written = {layer.name: layer for layer in layers}
         failed = {name for name in self._input_names if name not in self._graph}
         for layer in self._ordered(layers, written):
-            if layer.op is None or failed.intersection(layer.inputs):
+            if layer.op is None or failed.intersection(_sources(layer)):
                 failed.add(layer.name)
                 continue
             try:
-                self._graph.add(layer.op, layer.inputs, name=layer.name, location=layer.location)
+                self._graph.add(
+                    layer.op,
+                    layer.inputs,
+                    name=layer.name,
+                    weights=self._shared(layer),
+                    location=layer.location,
+                )
+                self._check_shared(layer)
             except GraphCNNError as error:
                 self._errors.append(error)
                 failed.add(layer.name)
 
+    def _shared(self, layer: Layer) -> Mapping[str, str]:
+        """The weights that a layer has of another, by role.
+
+        Raises:
+            ModelFileError: The other is of another kind, or has none.
+        """
+        if layer.shares is None:
+            return {}
+        other = self._graph.node(layer.shares)
+        if type(other.op) is type(layer.op) and other.weights:
+            return other.weights
+        raise ModelFileError(
+            f"shares: {other.subject} has no weights for it",
+            location=layer.location,
+            subject=layer.name,
+            hint="name a layer of the same kind that has weights",
+        )
+
+    def _check_shared(self, layer: Layer) -> None:
+        """Refuse weights of a layer's own beside those that it has of another.
+
+        Raises:
+            ModelFileError: With what the other does not have.
+        """
+        weights = self._graph.node(layer.name).weights
+        shared = weights if layer.shares is None else self._graph.node(layer.shares).weights
+        if own := weights.keys() - shared.keys():
+            raise ModelFileError(
+                f"shares: {layer.shares} has no {', '.join(sorted(own))}, and the layer needs it",
+                location=layer.location,
+                subject=layer.name,
+                hint="give both layers the same options",
+            )
+
     def _ordered(self, layers: list[Layer], written: dict[str, Layer]) -> list[Layer]:
         """The layers, each after its inputs, otherwise as they were written."""
         position = {layer.name: index for index, layer in enumerate(layers)}
-        if all(position.get(n, -1) < i for i, layer in enumerate(layers) for n in layer.inputs):
+        if all(position.get(n, -1) < i for i, la in enumerate(layers) for n in _sources(la)):
             return layers
         order: networkx.DiGraph[str] = networkx.DiGraph()
         order.add_nodes_from(written)
-        order.add_edges_from((n, la.name) for la in layers for n in la.inputs if n in written)
+        order.add_edges_from((n, la.name) for la in layers for n in _sources(la) if n in written)
         try:
             names = list(networkx.lexicographical_topological_sort(order, position.get))
         except networkx.NetworkXUnfeasible:
@@ -273,7 +334,7 @@ class _Reader:
         try:
             self._graph.classes = class_names(value.plain())
             if not self._errors:
-                self._graph.check_classes(self._graph.classes)
+                check_classes(self._graph, self._graph.classes)
         except GraphCNNError as error:
             self._errors.extend(located(error, value, "classes"))
 
@@ -289,6 +350,11 @@ class _Reader:
                     hint="name it in outputs:, or use it as an input, or remove it",
                 )
             )
+
+
+def _sources(layer: Layer) -> tuple[str, ...]:
+    """What has to be there before a layer: its inputs, and the layer whose weights it shares."""
+    return (*layer.inputs, layer.shares) if layer.shares else layer.inputs
 
 
 _EXAMPLES = {

@@ -120,7 +120,7 @@ def test_the_script_is_the_module() -> None:
         (["compile", "tiny.yaml", "--opset", "99"], "opset 99 cannot be written"),
         (["compile", "tiny.yaml", "--taps", "cnv"], "did you mean conv?"),
         (["compile", "tiny.yaml", "--print-after", "x"], "there is no pass named 'x'"),
-        (["compile", "tiny.yaml", "--weights", "w.h5"], "unknown kind of weights file '.h5'"),
+        (["compile", "tiny.yaml", "--weights", "w.h6"], "unknown kind of weights file '.h6'"),
         (["compile", "tiny.yaml", "-o", "no/a.onnx"], "mkdir -p no"),
         (["compile", "tiny.yaml", "-o", "."], "is a directory"),
         (["compile", "tiny.yaml", "--seed", "x"], "not a valid integer"),
@@ -293,7 +293,25 @@ def test_compile_as_json(run: Run, model: Path) -> None:
         "passes",
     }
     assert found["verified"] == "checked by onnx"
-    assert [step["name"] for step in found["passes"]] == ["drop-training-layers", "assign-layout"]
+    names = [step["name"] for step in found["passes"]]
+    assert (names[0], names[-1]) == ("drop-training-layers", "assign-layout")
+    assert "fold-affine-into-previous" in names
+
+
+def test_passes_that_are_switched_off(run: Run, model: Path) -> None:
+    found = run("compile", model, "--json", "--disable", "all").stdout
+    names = [step["name"] for step in json.loads(found)["passes"]]
+    assert names == ["drop-training-layers", "assign-layout"]
+    found = run("compile", model, "--json", "--force", "--disable", "merge-affine").stdout
+    names = [step["name"] for step in json.loads(found)["passes"]]
+    assert "merge-affine" not in names
+    assert "fold-affine-into-previous" in names
+    done = run("compile", model, "--force", "--disable", "merge-afine")
+    assert "did you mean merge-affine?" in failed(done)
+
+
+def test_passes_that_are_validated(run: Run, model: Path) -> None:
+    assert "run by onnxruntime" in run("compile", model, "--validate").stderr
 
 
 def test_compile_to_standard_output(model: Path) -> None:

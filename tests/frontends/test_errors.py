@@ -41,7 +41,7 @@ FILES = {
     "only spaces": Case("\n \n", "1:1", "the file is empty"),
     "only comments": Case("# a model\n# of nothing\n", "1:1", "the file is empty"),
     "null": Case("---\n~\n", "1:1", "the file is empty"),
-    "PNG": Case(b"\x89PNG\r\n\x1a\n\0\0", "1:1", "byte 0 is not UTF-8", ".onnx"),
+    "PNG": Case(b"\x89PNG\r\n\x1a\n\0\0", "1:1", "byte 0 is not UTF-8", "Keras's files end in .keras"),
     "control characters": Case(b"\x00\x01\x02", "1:1", "not YAML"),
     "UTF-16": Case("layers: []".encode("utf-16"), "1:1", "not UTF-8"),
     "two documents": Case(f"{IMAGE}layers: [ReLU]\n---\na: 1", "3:1", "found another"),

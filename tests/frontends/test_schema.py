@@ -108,7 +108,7 @@ def test_bad(document: Any) -> None:
 def test_every_operator_and_field_is_there(title: str) -> None:
     definition = SCHEMA["$defs"][f"op.{title}"]
     fields = {field.name for field in option_fields(OPS[title])}
-    assert definition["properties"].keys() == fields | {"name", "inputs"}
+    assert definition["properties"].keys() == fields | {"name", "inputs", "shares"}
     assert definition["description"]
     assert title in SCHEMA["$defs"]["layer"]["anyOf"][0]["enum"]
     assert title in SCHEMA["$defs"]["layer"]["anyOf"][2]["properties"]

@@ -1,0 +1,112 @@
+"""A file of Keras's, or a live model, as a graph and its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from graphcnn.errors import GraphCNNError, ModelFileError
+from graphcnn.graph import Graph
+from graphcnn.keras_file import (
+    ARCHIVE_ENDING,
+    StoredArray,
+    read_keras_file,
+    read_model_config,
+)
+from graphcnn.weights import Weight, WeightStore, file_digest, stored_by_keras
+
+from .arrays import arrays_by_weight, by_layer, by_name
+from .config import Model, parse_model
+from .importer import Importer, Shapes
+
+
+def load_keras(path: Path, shapes: Shapes | None = None) -> tuple[Graph, WeightStore]:
+    """Read a .keras or .h5 file. Nothing in it is executed, and arrays are not read yet.
+
+    Args:
+        path: The file.
+        shapes: Sizes of inputs by name, channels last, in place of those of the model; the name
+            of the only input can be empty.
+
+    Returns:
+        The network, whose `digest` is that of the file, and its weights.
+
+    Raises:
+        MissingExtra: h5py is not installed.
+        ModelFileError: The file cannot be read, or holds no functional or sequential model.
+        ErrorGroup: Every layer that is not supported, with what an operator for it would need.
+        WeightError: Its weights do not fit the model.
+    """
+    if not path.is_file():
+        raise ModelFileError(f"{path}: no such file")
+    try:
+        text, version = read_model_config(path)
+        stored: Mapping[str, Sequence[StoredArray]] = read_keras_file(path)
+        digest = file_digest(path)
+    except GraphCNNError:
+        raise
+    except Exception as error:
+        raise ModelFileError(f"{path}: not a readable Keras file: {error}") from error
+    is_archive = path.name.endswith(ARCHIVE_ENDING)
+    older = version.startswith(("1.", "2.")) or not (version or is_archive)
+    model = parse_model(text, older)
+    graph, importer = _imported(model, shapes or {}, older)
+    graph.digest = digest
+    if any(place.startswith("/") for place in stored):
+        stored = by_name(stored, model)
+    if not is_archive:
+        stored = by_layer(graph, importer.layers, stored, model)
+    arrays = arrays_by_weight(graph, importer.layers, stored, path)
+    weights = {name: stored_by_keras(path, name, array) for name, array in arrays.items()}
+    return graph, _checked(graph, weights, f"sha256:{digest}")
+
+
+def from_keras(model: Any, shapes: Shapes | None = None) -> tuple[Graph, WeightStore]:
+    """A live Keras model, or a file, as a graph and its weights.
+
+    Args:
+        model: A functional or sequential `keras.Model`; or the path of a .keras or .h5 file.
+        shapes: Sizes of inputs by name, channels last, in place of those of the model.
+
+    Returns:
+        The network, and its weights, which are copied out of the model when they are loaded.
+
+    Raises:
+        ModelFileError: It is no functional or sequential model.
+        ErrorGroup: Every layer that is not supported, with what an operator for it would need.
+    """
+    if isinstance(model, str | Path):
+        return load_keras(Path(model), shapes)
+    described = parse_model(model.to_json())
+    graph, importer = _imported(described, shapes or {}, False)
+    arrays = arrays_by_weight(graph, importer.layers, dict(_variables(model, "")), described.name)
+    weights = {name: _held(variable) for name, variable in arrays.items()}
+    return graph, _checked(graph, weights, f"keras model {described.name}")
+
+
+def _imported(model: Model, shapes: Shapes, older: bool) -> tuple[Graph, Importer]:
+    name = model.name if model.name.isprintable() else ascii(model.name)[1:-1]
+    graph = Graph(name or "model")
+    importer = Importer(graph, model, shapes, older)
+    importer.run()
+    return graph, importer
+
+
+def _checked(graph: Graph, weights: Mapping[str, Weight], origin: str) -> WeightStore:
+    kept = {name: weights[name] for name in graph.weights}
+    store = WeightStore(kept, origin)
+    store.check(graph.weights)
+    return store
+
+
+def _variables(model: Any, prefix: str) -> Iterator[tuple[str, Sequence[Any]]]:
+    """The variables of each layer by its path, those of models in the model too."""
+    for layer in model.layers:
+        if hasattr(layer, "layers"):
+            yield from _variables(layer, f"{prefix}{layer.name}/")
+        yield f"{prefix}{layer.name}", layer.weights
+
+
+def _held(variable: Any) -> Weight:
+    return Weight(tuple(variable.shape), str(variable.dtype), variable.numpy)
