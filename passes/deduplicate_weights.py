@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from graphcnn.graph import Graph
-from graphcnn.weights import Weight, WeightStore
+from graphcnn.weight_files import Weight
+from graphcnn.weights import WeightStore
 
 from .base import Explain, Pass
 

@@ -22,7 +22,7 @@ from graphcnn import Graph, GraphCNNError, WeightStore
 from graphcnn.errors import CheckFailed
 from graphcnn.export import writer
 from graphcnn.files import replacing
-from graphcnn.weights import Weight
+from graphcnn.weight_files import Weight
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Arrays = dict[str, Array]

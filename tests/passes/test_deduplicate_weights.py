@@ -12,7 +12,7 @@ import onnx
 import graphcnn
 from graphcnn import Graph, WeightStore, ops
 from graphcnn.passes import DeduplicateWeights, FoldAffineIntoPrevious, run_passes
-from graphcnn.weights import Weight
+from graphcnn.weight_files import Weight
 from tests.onnx_checks import agree, run
 from tests.random_values import random_arrays, random_feeds
 

@@ -14,7 +14,8 @@ from graphcnn.keras_file import (
     read_keras_file,
     read_model_config,
 )
-from graphcnn.weights import Weight, WeightStore, file_digest, stored_by_keras
+from graphcnn.weight_files import Weight, file_digest, stored_by_keras
+from graphcnn.weights import WeightStore
 
 from .arrays import arrays_by_weight, by_layer, by_name
 from .config import Model, parse_model
