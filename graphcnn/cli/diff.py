@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
+from collections.abc import Mapping, Sequence
 
 import click
+
+from . import options
 
 
 @click.command("diff", short_help="Tell how two models differ, and what that costs.")
 @click.argument("a", type=click.Path())
 @click.argument("b", type=click.Path())
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "json", "markdown"]),
-    default="table",
-    help="How to print it.  [default: table]",
-)
-@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
-@click.option(
-    "--input-shape",
-    "shapes",
-    multiple=True,
-    metavar="[NAME=]SIZES",
-    help="Sizes for an input that leaves some open, such as image=224,224,3.",
-)
+@options.printing
+@options.input_shape
 @click.option("--exit-code", is_flag=True, help="Exit with 1 when they differ.")
 def command(
-    a: str, b: str, form: str, as_json: bool, shapes: tuple[str, ...], exit_code: bool
+    a: str,
+    b: str,
+    form: str,
+    as_json: bool,
+    shapes: Mapping[str, Sequence[int]],
+    exit_code: bool,
 ) -> None:
     """Tell how model B differs from model A.
 
@@ -52,8 +46,7 @@ def command(
         difference_table,
     )
 
-    sizes = dict(map(_sizes, shapes))
-    difference = compare(open_model(a, sizes), open_model(b, sizes))
+    difference = compare(open_model(a, shapes), open_model(b, shapes))
     if as_json or form == "json":
         click.echo(json.dumps(difference_json(difference, a, b), indent=2))
     elif form == "markdown":
@@ -62,12 +55,3 @@ def command(
         show(difference_table(difference, a, b))
     if exit_code and difference:
         sys.exit(1)
-
-
-def _sizes(text: str) -> tuple[str, tuple[int, ...]]:
-    """An input's name, empty for the only one, and the sizes of one sample."""
-    name, _, sizes = text.rpartition("=")
-    numbers = sizes.split(",")
-    if not all(re.fullmatch(r"[1-9][0-9]{0,8}", number) for number in numbers):
-        raise click.UsageError(f"--input-shape {text}: expected sizes such as image=224,224,3")
-    return name, tuple(map(int, numbers))

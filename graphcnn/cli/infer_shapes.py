@@ -11,14 +11,7 @@ from . import options
 
 @click.command("infer-shapes", short_help="Print every shape and cost of a model file.")
 @click.argument("model", type=click.Path())
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "json", "markdown"]),
-    default="table",
-    help="How to print it.  [default: table]",
-)
-@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@options.printing
 @click.option("--batch", type=click.IntRange(1), help="Show this batch size in the shapes.")
 @options.input_shape
 @click.option(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
     from graphcnn.graph import Graph
     from graphcnn.weights import WeightStore
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 data = click.option(
     "--data",
@@ -36,6 +39,19 @@ provider = click.option(
 )
 
 
+def printing(command: F) -> F:
+    """How a table is printed: `form` and `as_json`."""
+    form = click.option(
+        "--format",
+        "form",
+        type=click.Choice(["table", "json", "markdown"]),
+        default="table",
+        help="How to print it.  [default: table]",
+    )
+    as_json = click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+    return form(as_json(command))
+
+
 def _shapes(
     context: click.Context, parameter: click.Parameter, values: Sequence[str]
 ) -> dict[str, tuple[int, ...]]:
@@ -43,12 +59,12 @@ def _shapes(
     shapes: dict[str, tuple[int, ...]] = {}
     for value in values:
         name, _, text = value.rpartition("=")
-        sizes = tuple(int(size) for size in text.split(",") if size.strip().isdecimal())
-        if len(sizes) != text.count(",") + 1 or not all(0 < size < 2**31 for size in sizes):
+        numbers = text.split(",")
+        if not all(re.fullmatch(r"\s*[1-9][0-9]{0,8}\s*", number) for number in numbers):
             raise click.BadParameter(f"expected sizes such as 224,224,3, found {value!r}")
         if name in shapes:
             raise click.BadParameter(f"there are two for {name or 'the only input'}")
-        shapes[name] = sizes
+        shapes[name] = tuple(map(int, numbers))
     return shapes
 
 

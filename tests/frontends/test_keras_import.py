@@ -194,6 +194,17 @@ def test_a_layer_in_two_models(layers: Any, tmp_path: Path) -> None:
     np.testing.assert_allclose(found, first(expected), atol=1e-5)
 
 
+def test_a_normalization_that_was_adapted(layers: Any, tmp_path: Path) -> None:
+    from graphcnn.engine import keras
+
+    normalization = layers.Normalization(name="n")
+    normalization.adapt(np.random.default_rng(0).normal(3, 2, (8, 12, 12, 3)))
+    x = image(layers)
+    model = keras.Model(x, layers.Conv2D(2, 3)(normalization(x)))
+    graph = imported(model, tmp_path)
+    assert list(graph.node("n").weights) == ["mean", "variance", "count"]
+
+
 def test_several_outputs_in_mappings_and_lists(layers: Any, tmp_path: Path) -> None:
     x = image(layers)
     a, b, c = (layers.Conv2D(n, 1, name=f"c{n}")(x) for n in (1, 2, 3))

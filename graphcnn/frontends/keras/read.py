@@ -110,4 +110,6 @@ def _variables(model: Any, prefix: str) -> Iterator[tuple[str, Sequence[Any]]]:
 
 
 def _held(variable: Any) -> Weight:
-    return Weight(tuple(variable.shape), str(variable.dtype), variable.numpy)
+    """A variable, whose integers are int64 or int32 by the backend."""
+    dtype = "int32" if str(variable.dtype) == "int64" else str(variable.dtype)
+    return Weight(tuple(variable.shape), dtype, lambda: variable.numpy().astype(dtype, copy=False))
