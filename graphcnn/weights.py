@@ -202,7 +202,7 @@ class WeightStore(Mapping[str, Weight]):
         """
         store = WeightStore(self._weights, self.origin, self.classes)
         for name, made in derived.items():
-            sources = {source: store[source] for source in made.sources}
+            sources = [(source, store[source]) for source in made.sources]
             store._weights[name] = _made(name, made, sources)
         return store
 
@@ -258,14 +258,17 @@ def _drawn(name: str, spec: WeightSpec, seed: int) -> Weight:
     return Weight(spec.shape, spec.dtype.label, load)
 
 
-def _made(name: str, made: Derived, sources: Mapping[str, Weight]) -> Weight:
+def _made(name: str, made: Derived, sources: Sequence[tuple[str, Weight]]) -> Weight:
     spec = made.spec
 
     def load() -> Array:
-        arrays = {source: weight.load() for source, weight in sources.items()}
-        for source, array in arrays.items():
+        import numpy as np
+
+        arrays = [weight.load() for _, weight in sources]
+        for (source, _), array in zip(sources, arrays, strict=True):
             check_finite(source, array)
-        result = made.function(*arrays.values())
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            result = made.function(*arrays)  # What is not finite is refused when it is written.
         if result.shape != spec.shape:
             found = f"{list(result.shape)}, declared as {list(spec.shape)}"
             raise WeightError(f"weight {name} was made as {found}")

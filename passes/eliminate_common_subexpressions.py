@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from graphcnn.graph import Graph
+from graphcnn.graph import Graph, Node
 from graphcnn.ops import Input
 
 from .base import Explain, Pass
@@ -27,17 +27,29 @@ class EliminateCommonSubexpressions(Pass):
     name: ClassVar[str] = "eliminate-common-subexpressions"
 
     def run(self, graph: Graph, explain: Explain) -> bool:
-        """Walk the graph once."""
+        """Walk the graph once; each user takes all of its new inputs at once."""
         first: dict[Any, str] = {}
-        changed = False
+        same: dict[str, str] = {}
         for name in [node.name for node in graph if not isinstance(node.op, Input)]:
             node = graph.node(name)
-            same = first.setdefault((node.op, node.inputs, tuple(node.weights.values())), name)
-            if same == name:
-                continue
-            graph.redirect(name, same)
+            inputs = tuple(same.get(source, source) for source in node.inputs)
+            kept = first.setdefault((node.op, inputs, tuple(node.weights.values())), name)
+            if kept != name:
+                same[name] = kept
+                explain(name, f"removed: {kept} is the same")
+            elif inputs != node.inputs:
+                graph.replace(name, inputs=inputs)
+        self._record(graph, same)
+        for name, kept in reversed(same.items()):
+            for output in graph.outputs.of(name):
+                graph.outputs[output] = kept
             graph.erase(name)
-            graph.replace(same, **merged(self.name, graph.node(same), node))
-            explain(name, f"removed: {same} is the same")
-            changed = True
-        return changed
+        return bool(same)
+
+    def _record(self, graph: Graph, same: dict[str, str]) -> None:
+        """Say on each node that stays which it stands for."""
+        groups: dict[str, list[Node]] = {}
+        for name, kept in same.items():
+            groups.setdefault(kept, []).append(graph.node(name))
+        for kept, nodes in groups.items():
+            graph.replace(kept, **merged(self.name, graph.node(kept), *nodes))

@@ -22,6 +22,7 @@ from graphcnn.graph import Graph, Node
 from graphcnn.ops import AffineOp, LinearOp, Op, ScaleShift
 from graphcnn.ops.affine import BiasAfter, ScaledInputs, ShiftFirst, Vector
 from graphcnn.ops.normalization import SampleNormalization
+from graphcnn.types import DType
 
 from .base import Explain, Pass
 from .rewriting import affine_parts, introduced, merged, vector
@@ -46,7 +47,7 @@ class FoldAffineIntoNext(Pass):
             padded = next((user for user in users if not _uniform(graph, user)), None)
             if padded and _shifts(node.op):
                 why = f"zero padding of {padded.subject} forbids the shift"
-                if not (isinstance(node.op, AffineOp) and node.op.scales and node.op.divides):
+                if not _can_shift_first(graph, node):
                     explain(node.name, f"not folded into what follows: {why}")
                     continue
                 _shift_first(graph, node)
@@ -79,6 +80,13 @@ def _ends_affine(graph: Graph, node: Node) -> bool:
 
 def _shifts(op: Op) -> bool:
     return op.shifts if isinstance(op, AffineOp) else getattr(op, "center", False)
+
+
+def _can_shift_first(graph: Graph, node: Node) -> bool:
+    """Whether ``b / a`` exists; in float16 it may be too large to write."""
+    if not isinstance(node.op, AffineOp) or graph.type(node.name).dtype != DType.float32:
+        return False
+    return node.op.scales and node.op.divides
 
 
 def _split(graph: Graph, node: Node) -> None:

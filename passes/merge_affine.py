@@ -26,38 +26,47 @@ class MergeAffine(Pass):
     name: ClassVar[str] = "merge-affine"
 
     def run(self, graph: Graph, explain: Explain) -> bool:
-        """Walk the graph once; a chain merges one by one."""
+        """Walk the graph once backwards; what follows each other merges at once."""
         changed = False
-        for name in [node.name for node in graph if isinstance(node.op, AffineOp)]:
-            node = graph.node(name)
-            before = graph.node(node.inputs[0])
-            if not isinstance(before.op, AffineOp):
+        for name in [node.name for node in graph if isinstance(node.op, AffineOp)][::-1]:
+            if name not in graph:
                 continue
-            if reason := kept_by(graph, before, node):
-                explain(name, f"not merged with {before.subject}: {reason}")
+            row = _row(graph, graph.node(name), explain)
+            if len(row) == 1:
                 continue
-            _merge(graph, before, node)
-            explain(name, f"merged with {before.subject}")
+            _merge(graph, row)
+            explain(name, f"merged with {', '.join(node.subject for node in row[:-1])}")
             changed = True
         return changed
 
 
-def _merge(graph: Graph, before: Node, node: Node) -> None:
-    first, second = before.op, node.op
-    assert isinstance(first, AffineOp)
-    assert isinstance(second, AffineOp)
-    parts = affine_parts(graph, before), affine_parts(graph, node)
-    sources, like = (*before.weights.values(), *node.weights.values()), vector(graph, node)
+def _row(graph: Graph, last: Node, explain: Explain) -> list[Node]:
+    """The affine layers that lead to one and to nothing else, the first first."""
+    row = [last]
+    while isinstance((before := graph.node(row[-1].inputs[0])).op, AffineOp):
+        if reason := kept_by(graph, before, row[-1]):
+            explain(row[-1].name, f"not merged with {before.subject}: {reason}")
+            break
+        row.append(before)
+    return row[::-1]
+
+
+def _merge(graph: Graph, row: list[Node]) -> None:
+    ops = [node.op for node in row if isinstance(node.op, AffineOp)]
+    last, parts = row[-1], tuple(affine_parts(graph, node) for node in row)
+    sources = [weight for node in row for weight in node.weights.values()]
     op = ScaleShift(
-        scales=first.scales or second.scales,
-        shifts=first.shifts or second.shifts,
-        divides=first.divides and second.divides,
+        scales=any(op.scales for op in ops),
+        shifts=any(op.shifts for op in ops),
+        divides=all(op.divides for op in ops),
     )
+    like = vector(graph, last)
     weights = {
-        role: graph.derive(f"{node.name}/{role}", sources, Chained(*parts, role == "shift"), like)
+        role: graph.derive(f"{last.name}/{role}", sources, Chained(parts, role == "shift"), like)
         for role, there in (("scale", op.scales), ("shift", op.shifts))
         if there
     }
-    changes = merged(MergeAffine.name, node, before)
-    graph.replace(node.name, op=op, inputs=before.inputs, weights=weights, **changes)
-    graph.erase(before.name)
+    changes = merged(MergeAffine.name, last, *row[-2::-1])
+    graph.replace(last.name, op=op, inputs=row[0].inputs, weights=weights, **changes)
+    for node in row[-2::-1]:
+        graph.erase(node.name)

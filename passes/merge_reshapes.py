@@ -210,7 +210,7 @@ def _bound(graph: Graph, layer: Node, sizes: tuple[Dim, ...]) -> str | None:
     if isinstance(function, AxisFunction) and function.axis != -1:
         return f"{layer.subject} acts along axis {function.axis}"
     try:
-        if layer.op.weights(wide) == layer.op.weights(x):
+        if layer.op.infer(wide) and layer.op.weights(wide) == layer.op.weights(x):
             return None
     except GraphCNNError:
         pass

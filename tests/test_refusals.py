@@ -125,3 +125,11 @@ def test_a_reshape_of_an_output_is_explained(tmp_path: Path) -> None:
     report = graphcnn.compile(graph, tmp_path / "flat.onnx")
     reasons = [reason for record in report.passes for _, reason in record.reasons]
     assert reasons == ["changed from channels first to channels last for flat (Reshape)"]
+
+
+def test_a_kernel_that_is_too_large_beside_an_open_size() -> None:
+    graph = graphcnn.Graph()
+    x = graph.input("x", (symbol("H"), 2, 3))
+    with pytest.raises(GraphCNNError, match="kernel 3x3 is larger than its input Hx2") as caught:
+        graph.add(Conv2D(filters=1, kernel_size=3), x)
+    assert "a kernel of at most 3x2" in str(caught.value)

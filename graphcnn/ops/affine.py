@@ -167,23 +167,24 @@ class BiasAfter:
 
 @dataclass(frozen=True, slots=True)
 class Chained:
-    """One of the two vectors of two affine layers in a row, of the weights of both.
+    """One of the two vectors of affine layers in a row, of the weights of all, the first's first.
 
     Attributes:
-        first: The layer before.
-        second: The layer after.
+        parts: The layers in order.
         shift: Whether `b` is wanted, rather than `a`.
     """
 
-    first: Parts
-    second: Parts
+    parts: tuple[Parts, ...]
     shift: bool
 
     def __call__(self, *arrays: Array) -> Array:
         """The vector."""
-        count = len(self.first.roles)
-        (a, b), (a2, b2) = self.first(arrays[:count]), self.second(arrays[count:])
-        return a2 * b + b2 if self.shift else a2 * a
+        (a, b), start = self.parts[0](arrays[: len(self.parts[0].roles)]), len(self.parts[0].roles)
+        for part in self.parts[1:]:
+            stop = start + len(part.roles)
+            a2, b2 = part(arrays[start:stop])
+            a, b, start = a2 * a, a2 * b + b2, stop
+        return b if self.shift else a
 
 
 @dataclass(frozen=True, slots=True)

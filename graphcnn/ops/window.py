@@ -106,10 +106,11 @@ class Window:
             why = f"its input {given} and padding is valid"
         else:
             why = f"its padded input {_times(padded)}"
+        rows = zip(padded, self.kernel, strict=True)
+        largest = _times(tuple(k if is_symbolic(n) else min(n, k) for n, k in rows))
         return ShapeError(
             f"kernel {kernel}{dilated} is larger than {why}",
-            hint=f"padding: same keeps the {given}, or use a kernel of at most "
-            + _times(tuple(min(n, k) for n, k in zip(padded, self.kernel, strict=True))),
+            hint=f"padding: same keeps the {given}, or use a kernel of at most {largest}",
         )
 
 

@@ -42,8 +42,8 @@ def open_session(
     Args:
         model: A file, or a serialized model.
         provider: ``auto`` takes CUDA where the installed onnxruntime can use it.
-        optimize: Whether onnxruntime may rewrite the graph and plan its memory, which takes it
-            long (quadratic time) and pays over many runs.
+        optimize: Whether onnxruntime may rewrite the graph, plan its memory and keep it, which
+            takes it long (quadratic time) and much of it, and pays over many runs.
         folder: Where the external data of a serialized model lie, if it has any.
 
     Raises:
@@ -55,7 +55,7 @@ def open_session(
         _check_model(Path(model))
     options = ort.SessionOptions()
     options.log_severity_level = 3
-    options.enable_mem_pattern = optimize
+    options.enable_mem_pattern = options.enable_cpu_mem_arena = optimize
     if folder:
         options.add_session_config_entry(_FOLDER, str(folder))
     if not optimize:

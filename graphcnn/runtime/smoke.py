@@ -18,7 +18,7 @@ from .session import first_line, open_session
 _LARGEST_ACTIVATIONS = 2**32
 """A model whose activations take more bytes than this is not run."""
 
-_LARGEST_WEIGHTS = 2**27
+_LARGEST_WEIGHTS = 100 * 2**20
 """Above this many bytes of weights a stand-in runs: onnxruntime would need several times the memory
 that writing the file takes."""
 

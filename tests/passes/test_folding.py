@@ -390,3 +390,31 @@ def test_numbers_are_combined_in_double_precision() -> None:
     (name,) = after.node("b").weights.values()
     store = WeightStore.from_arrays({}).deriving(after.derived)
     assert store[name].load().tolist() == [2.0**-30] * 2
+
+
+def test_a_layer_that_follows_itself() -> None:
+    graph = Graph()
+    value = graph.add(ops.BatchNormalization(), graph.input("image", (4, 4, 3)), name="bn")
+    value = graph.add(ops.BatchNormalization(), value, weights=graph.node("bn").weights, name="bn2")
+    graph.outputs["y"] = graph.add(ops.Conv2D(filters=2, kernel_size=1), value, name="conv")
+    assert check_compiled(graph) == (3, 1)
+
+
+def test_a_long_chain_is_merged_at_once() -> None:
+    graph = Graph()
+    value = graph.input("image", (4, 4, 3))
+    for number in range(60):
+        value = graph.add(ops.Rescaling(scale=1.01, offset=0.1 * number), value)
+    graph.outputs["y"] = value
+    after, _ = run_passes(graph, [MergeAffine()])
+    assert len(after) == 2
+    assert len(after.derived) == 2
+    check_compiled(graph)
+
+
+def test_a_normalization_of_axis_1_stays_on_vectors() -> None:
+    graph = Graph()
+    value = graph.add(ops.GlobalAveragePooling2D(), graph.input("image", (5, 5, 3)))
+    value = graph.add(ops.ReLU(), graph.add(ops.BatchNormalization(axis=1), value))
+    graph.outputs["y"] = graph.add(ops.Reshape(target_shape=(1, 1, 3)), value)
+    check_compiled(graph)

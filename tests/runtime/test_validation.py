@@ -14,7 +14,8 @@ from graphcnn import ops
 from graphcnn.errors import CheckFailed
 from graphcnn.graph import Graph
 from graphcnn.passes import Explain, FoldAffineIntoPrevious, Pass, apply_passes
-from graphcnn.runtime.validation import Validator
+from graphcnn.runtime.validation import Validator, _moved
+from graphcnn.types import DType
 from graphcnn.weights import WeightStore
 
 
@@ -88,3 +89,46 @@ def test_a_changed_weight_has_moved_a_value(graph: Graph) -> None:
     graph.replace("conv2d", weights={**graph.node("conv2d").weights, "bias": bias})
     with pytest.raises(CheckFailed, match="conv2d"):
         validator(FoldAffineIntoPrevious(), graph)
+
+
+def test_what_is_not_finite_must_stay_so() -> None:
+    whole, nan, inf = (np.array([1.0, value], "f4") for value in (2.0, np.nan, np.inf))
+    assert [_moved(a, a) for a in (whole, nan, inf, -inf)] == [0.0] * 4
+    assert {_moved(a, b) for a, b in ((nan, inf), (inf, -inf), (whole, nan), (nan, whole))} == {
+        float("inf")
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forget(Pass):
+    """Drop an output."""
+
+    name: ClassVar[str] = "forget"
+
+    def run(self, graph: Graph, explain: Explain) -> bool:
+        del graph.outputs["more"]
+        return True
+
+
+def test_an_output_that_is_lost_is_found(graph: Graph) -> None:
+    graph.outputs["more"] = "conv2d"
+    validator = Validator(graph, weights(graph))
+    with pytest.raises(CheckFailed, match="pass forget lost the output more"):
+        apply_passes(graph, [Forget()], observe=validator)
+
+
+def test_half_precision_has_more_noise(tmp_path: Path) -> None:
+    graph = Graph("net")
+    value = graph.input("image", (9, 9, 4), DType.float16)
+    for _ in range(3):
+        value = graph.add(ops.Conv2D(filters=8, kernel_size=3, padding="same"), value)
+        value = graph.add(ops.ReLU(), graph.add(ops.BatchNormalization(), value))
+    graph.outputs["y"] = value
+    rng = np.random.default_rng(0)
+    arrays = {
+        name: rng.uniform(0.05, 0.2, spec.shape).astype("f2")
+        for name, spec in graph.weights.items()
+    }
+    store = WeightStore.from_arrays(arrays)
+    report = graphcnn.compile(graph, tmp_path / "m.onnx", weights=store, validate=True)
+    assert "fold-affine-into-previous" in {r.name for r in report.passes if r.changed}
