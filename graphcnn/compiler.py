@@ -218,6 +218,7 @@ def compile(
         _check_space(lowered, path)
         write_model(plan, partial, _Counter(lowered.weight_bytes, progress))
         verified = _verify(network, lowered, partial) if verify else CHECKED
+        verified += ", each pass validated" if validate else ""
         size = sum(file.stat().st_size for file in partial.parent.iterdir())
     return CompileReport(
         path=path,

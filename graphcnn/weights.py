@@ -268,7 +268,13 @@ def _made(name: str, made: Derived, sources: Sequence[tuple[str, Weight]]) -> We
         for (source, _), array in zip(sources, arrays, strict=True):
             check_finite(source, array)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            result = made.function(*arrays)  # What is not finite is refused when it is written.
+            result = made.function(*arrays)
+        if not np.isfinite(result).all():
+            names = ", ".join(source for source, _ in sources)
+            raise WeightError(
+                f"weight {name}, made of {names}, is not finite",
+                hint="a variance may be negative, or a scale too small",
+            )
         if result.shape != spec.shape:
             found = f"{list(result.shape)}, declared as {list(spec.shape)}"
             raise WeightError(f"weight {name} was made as {found}")

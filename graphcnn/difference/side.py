@@ -20,6 +20,9 @@ from graphcnn.types import Dim
 
 Model: TypeAlias = Graph | OnnxFile
 
+_DIGESTS = ("graphcnn.weights", "graphcnn.model")
+"""Metadata that change with the values of weights, and with the file they came from."""
+
 
 @dataclass(frozen=True, slots=True)
 class Costs:
@@ -151,7 +154,7 @@ def _of_file(file: OnnxFile) -> Side:
             "producer": file.producer,
             "IR version": str(file.ir_version),
             "opset": ", ".join(f"{k} {v}" for k, v in sorted(file.opsets.items())),
-            **file.metadata,
+            **{key: text for key, text in file.metadata.items() if key not in _DIGESTS},
         },
     )
 

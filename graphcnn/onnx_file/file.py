@@ -288,6 +288,11 @@ def _set_shapes(
             found = f"{len(dims)} sizes after the batch, and {len(sizes)} are given"
             raise ModelFileError(f"the input {name} has {found}")
         for dim, size in zip(dims, sizes, strict=True):
+            if dim.WhichOneof("value") == "dim_value" and dim.dim_value != size:
+                raise ModelFileError(
+                    f"the input {name} has the size {dim.dim_value}, and {size} is given",
+                    hint="only sizes that the file leaves open can be given",
+                )
             dim.dim_value = size
     model.graph.ClearField("value_info")
     for value in model.graph.output:

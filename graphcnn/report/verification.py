@@ -26,16 +26,8 @@ _MOST_LAYERS = 40
 """Of more layers than this a terminal shows those with the largest errors."""
 
 _COLUMNS = (
-    "source",
-    "sample",
-    "absolute error",
-    "allowed",
-    "relative error",
-    "cosine",
-    "same argmax",
-    "NaN",
-    "Inf",
-    "",
+    *("source", "sample", "error", "allowed", "relative", "cosine"),
+    *("argmax", "NaN", "Inf", ""),
 )
 
 
@@ -71,7 +63,10 @@ def verification_json(report: VerifyReport) -> dict[str, Any]:
 
 
 def verification_table(report: VerifyReport) -> Group:
-    """The report as a rich renderable: outputs, then layers, the worst of them where many."""
+    """The report as a rich renderable: outputs, then layers, the worst of them where many.
+
+    Where the models differ the verdict is left to the error that says so.
+    """
     parts: list[RenderableType] = [Text(line) for line in _head(report)]
     parts += ["", _table("output", report.outputs)]
     if report.layers is not None:
@@ -80,8 +75,9 @@ def verification_table(report: VerifyReport) -> Group:
             note = f"the {_MOST_LAYERS} of {len(report.layers)} layers with the largest errors"
             parts.append(Text(f"{note}; --report FILE has all", style="dim"))
     parts += [Text(printable(f"not compared: {item}")) for item in report.skipped]
-    style = "green" if report.equal else "bold red"
-    return Group(*parts, "", Text(printable(verdict(report)), style=style))
+    if report.equal:
+        parts += ["", Text(printable(verdict(report)), style="green")]
+    return Group(*parts)
 
 
 def verification_markdown(report: VerifyReport) -> str:
@@ -107,7 +103,9 @@ def verdict(report: VerifyReport) -> str:
         texts.append(f"{len(wrong) - 1} more of {len(report.outputs)} outputs")
     if report.first:
         place = f" ({report.first.where})" if report.first.where else ""
-        texts.append(f"the first layer to is {report.first.name}{place}, {_by(report.first)}")
+        texts.append(
+            f"the first layer that does is {report.first.name}{place}, {_by(report.first)}"
+        )
     return f"{report.models[1]} leaves the tolerance: {'; '.join(texts)}"
 
 
@@ -182,10 +180,10 @@ def _cells(item: Difference) -> list[str]:
         printable(name),
         printable(item.where),
         shape(item.sizes),
-        f"{item.largest_absolute:.2g}",
+        "-" if item.broken else f"{item.largest_absolute:.2g}",
         f"{item.bound:.2g}",
-        "-" if relative is None else f"{relative:.2g}",
-        f"{item.cosine:.6f}",
+        "-" if item.broken or relative is None else f"{relative:.2g}",
+        "-" if item.broken else f"{item.cosine:.6f}",
         "-" if argmax is None else f"{argmax}/{item.samples}",
         *("-" if not any(counts) else f"{counts[0]}, {counts[1]}" for counts in _odd(item)),
         state if item.certain else f"{state} (by part of its name)",
@@ -209,11 +207,16 @@ def _worst(layers: Sequence[Difference]) -> list[Difference]:
 
 
 def _table(kind: str, items: Sequence[Difference]) -> Table:
+    """A table without the columns that say nothing."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
-    for place, column in enumerate((kind, *_COLUMNS)):
-        table.add_column(column, justify="left" if place < 2 else "right", overflow="fold")
-    for item in items:
-        table.add_row(*map(Text, _cells(item)), style="" if item.within else "bold red")
+    names, rows = (kind, *_COLUMNS), [_cells(item) for item in items]
+    said = [place for place in range(len(names)) if {row[place] for row in rows} - {"", "-"}]
+    for place in said:
+        left = place < 2
+        table.add_column(names[place], "", justify="left" if left else "right", no_wrap=not left)
+    for row, item in zip(rows, items, strict=True):
+        cells = [Text(row[place], overflow="fold") for place in said]
+        table.add_row(*cells, style="" if item.within else "bold red")
     return table
 
 

@@ -1,4 +1,8 @@
-"""A .keras or .h5 file in Keras, layer by layer as it was saved."""
+"""A .keras or .h5 file in Keras, layer by layer as it was saved.
+
+A convolution of Keras 3.15 on TensorFlow that has its channels first adds its bias along the width
+where that is as large as its filters are many, and differs from ours there.
+"""
 
 from __future__ import annotations
 
@@ -109,9 +113,13 @@ def _recorder(path: str, operation: Any, kept: dict[str, Array]) -> Callable[...
     return recorded
 
 
+_TURNING = ("CenterCrop", "Resize", "Resizing")
+"""What puts channels last by itself; XLA computes its bilinear sizes wrongly (TensorFlow 2.21)."""
+
+
 def _compiles(operation: Any) -> bool:
     """Whether an operation needs XLA: TensorFlow has few channels-first ones for CPU."""
-    if isinstance(operation, keras.Model):
+    if isinstance(operation, keras.Model) or type(operation).__name__ in _TURNING:
         return False
     return needs_xla(operation) or getattr(operation, "data_format", None) == "channels_first"
 

@@ -103,7 +103,7 @@ def verify(
             _opened(b, weights_b, seed, provider, folder / "b.onnx"),
         )
         run = _Comparison(sides, tuple(pair_inputs(*sides)), tolerance, progress)
-        outputs = pair_outputs(*sides)
+        outputs, order = pair_outputs(*sides)
         wanted = [Wanted(p.a.name, p.sizes, (p.a.dtype, p.b.dtype)) for p in run.inputs]
         if data is not None:
             samples: Samples = read_samples(data, wanted)
@@ -114,7 +114,7 @@ def verify(
                     for size in _OPEN_SIZES
                 ]
             )
-        found = run.outputs(outputs, samples)
+        found = run.outputs(outputs, order, samples)
         layers, skipped = run.layers(samples) if per_layer else (None, [])
     return VerifyReport(
         models=(sides[0].model, sides[1].model),
@@ -195,9 +195,10 @@ class _Comparison:
             return samples
         return choices[-1]
 
-    def outputs(self, pairs: Sequence[Pair], samples: Samples) -> list[Difference]:
-        """Compare the outputs, which must have the same sizes."""
-        order = [self.sides[1].outputs.index(pair.b) for pair in pairs]
+    def outputs(
+        self, pairs: Sequence[Pair], order: Sequence[int], samples: Samples
+    ) -> list[Difference]:
+        """Compare the outputs, which must have the same sizes; `order` is that of B's."""
         a, b = (side.runner() for side in self.sides)
 
         def b_in_order(feeds: Mapping[str, Array]) -> list[Array]:
@@ -238,29 +239,29 @@ class _Comparison:
         ran: _Counted,
     ) -> tuple[list[Difference], list[str]]:
         """How far the pairs are apart, and which cannot be compared."""
-        sums: dict[Pair, tuple[Differing, tuple[Layout, Layout]]] = {}
-        problems: dict[Pair, str] = {}
+        sums: dict[int, tuple[Differing, tuple[Layout, Layout]]] = {}
+        problems: dict[int, str] = {}
         for count, values in self._values(samples, size, runners):
-            for pair, (a, b) in zip(pairs, values, strict=True):
-                if pair not in sums and pair not in problems:
+            for place, (pair, (a, b)) in enumerate(zip(pairs, values, strict=True)):
+                if place not in sums and place not in problems:
                     layouts = _arranged(pair, a, b, count)
                     if isinstance(layouts, str):
-                        problems[pair] = layouts
+                        problems[place] = layouts
                         continue
-                    sums[pair] = Differing(), layouts
-                if pair in sums:
-                    total, (one, other) = sums[pair]
+                    sums[place] = Differing(), layouts
+                if place in sums:
+                    total, (one, other) = sums[place]
                     total.add(channels_last(a, one), channels_last(b, other))
             ran.add(count)
         found = [
             total.difference(
-                pair.a.name,
-                pair.b.name,
-                pair.a.where or pair.b.where,
-                pair.certain,
+                pairs[place].a.name,
+                pairs[place].b.name,
+                pairs[place].a.where or pairs[place].b.where,
+                pairs[place].certain,
                 self.tolerance,
             )
-            for pair, (total, _) in sums.items()
+            for place, (total, _) in sums.items()
         ]
         return found, list(problems.values())
 

@@ -68,11 +68,10 @@ def pair_inputs(a: Side, b: Side) -> list[InputPair]:
         VerificationError: They have different numbers of them, or sizes that do not fit.
     """
     first, second = ([spec.name for spec in side.inputs] for side in (a, b))
-    theirs = dict(zip(second, b.inputs, strict=True))
     order = _counterparts("inputs", a, b, first, second)
     pairs, problems = [], []
-    for one, name in zip(a.inputs, order, strict=True):
-        other = theirs[name]
+    for one, place in zip(a.inputs, order, strict=True):
+        other = b.inputs[place]
         sizes = sample_sizes(one), sample_sizes(other)
         found = arrangements(sizes[0], a.input_layouts(one), sizes[1], b.input_layouts(other))
         layouts = next(found, None)
@@ -91,16 +90,19 @@ def pair_inputs(a: Side, b: Side) -> list[InputPair]:
     return pairs
 
 
-def pair_outputs(a: Side, b: Side) -> list[Pair]:
+def pair_outputs(a: Side, b: Side) -> tuple[list[Pair], list[int]]:
     """Pair the outputs of two models.
+
+    Returns:
+        The pairs in A's order, and the place of each in B.
 
     Raises:
         VerificationError: They have different numbers of them.
     """
     first, second = ([value.name for value in side.outputs] for side in (a, b))
-    theirs = dict(zip(second, b.outputs, strict=True))
     order = _counterparts("outputs", a, b, first, second)
-    return [Pair(one, theirs[name]) for one, name in zip(a.outputs, order, strict=True)]
+    pairs = [Pair(one, b.outputs[at]) for one, at in zip(a.outputs, order, strict=True)]
+    return pairs, order
 
 
 def pair_layers(a: Side, b: Side) -> list[Pair]:
@@ -142,14 +144,19 @@ def _found(layers: Sequence[Value], values: Sequence[Value]) -> list[tuple[Value
 
 def _counterparts(
     kind: str, a: Side, b: Side, first: Sequence[str], second: Sequence[str]
-) -> Sequence[str]:
-    """For each of A's names B's: the same if all are, else the one at its place."""
+) -> list[int]:
+    """For each of A's names the place of B's: of the same if all are and none twice, else its own.
+
+    Keras gives the results of a layer that is called twice one name.
+    """
     if len(first) != len(second):
         raise VerificationError(
             f"{a.model} has {len(first)} {kind}, and {b.model} has {len(second)}",
             context=[("A", ", ".join(first)), ("B", ", ".join(second))],
         )
-    return first if set(first) == set(second) else second
+    if set(first) == set(second) and len(set(first)) == len(first):
+        return [second.index(name) for name in first]
+    return list(range(len(second)))
 
 
 def _described(spec: TensorSpec) -> str:

@@ -87,6 +87,38 @@ class TestKeras2:
         assert graph.node("a").inputs == ("inner/r", "inner_1/r")
         assert graph.node("inner_1/r").inputs == ("inner/r",)
 
+    def nested(self, entry: str, **kwargs: Any) -> JSON:
+        """A model in a model, called with these arguments."""
+        shape = [None, 8, 8, 3]
+        inner = self.network(
+            self.layer("InputLayer", entry, batch_input_shape=shape),
+            self.layer("ReLU", "r", [[entry, 0, 0, {}]]),
+        )
+        inner |= {"name": "inner", "inbound_nodes": [[["x", 0, 0, kwargs]]]}
+        return self.network(self.entry(), inner, output_layers=[["inner", 1, 0]])
+
+    def test_a_model_in_a_model_whose_input_is_called_input(self, tmp_path: Path) -> None:
+        graph = graphcnn.load(legacy(tmp_path / "m.h5", self.nested("input")))
+        assert [*graph.outputs] == ["inner/r"]
+
+    def test_a_model_in_a_model_that_is_training(self, tmp_path: Path) -> None:
+        file = legacy(tmp_path / "m.h5", self.nested("x", training=True))
+        assert "inner (Functional): is called with training=true" in refusal(file)[0]
+        graphcnn.load(legacy(tmp_path / "n.h5", self.nested("x", training=False)))
+
+    @pytest.mark.parametrize(
+        ("sizes", "found"), [([-1, 6], [2, 6]), ([1, -1, 2], [1, 5, 2]), ([3, -1], [3, 5])]
+    )
+    def test_a_part_that_is_the_rest(
+        self, tmp_path: Path, sizes: list[int], found: list[int]
+    ) -> None:
+        options = {"num_or_size_splits": sizes, "axis": 1}
+        split = self.layer("TFOpLambda", "s", [["x", 0, 0, options]], function="split")
+        outputs = [["s", 0, part] for part in range(len(sizes))]
+        model = self.network(self.entry(8), split, output_layers=outputs)
+        graph = graphcnn.load(legacy(tmp_path / "m.h5", model))
+        assert [graph.type(name).channels for name in graph.outputs.values()] == found
+
     def test_functions_of_tensorflow(self, tmp_path: Path) -> None:
         def function(name: str, what: str, node: Any, kind: str = "TFOpLambda") -> JSON:
             return self.layer(kind, name, node, function=what)
@@ -147,6 +179,10 @@ class TestKeras2:
             graphcnn.load_model(legacy(tmp_path / "n.h5", model, arrays, version="3.0.0"))
 
 
+CONV = {"filters": 2, "kernel_size": 3, "data_format": "channels_first"}
+PRELU = {"module": "keras.layers", "class_name": "PReLU", "config": {"name": "p"}}
+
+
 class TestWhatIsNotSupported:
     def test_all_of_it_is_told_at_once(self, tmp_path: Path) -> None:
         model = network(
@@ -190,6 +226,8 @@ class TestWhatIsNotSupported:
             (layer("BatchNormalization", "d", "x", axis=0), "the batch, axis 0"),
             (layer("RandomCrop", "d", "x", height=4, width=4), "makes 4x4 of [8, 8, 3]"),
             (layer("LayerScale", "d", "x", module="mine", projection_dim=3), "no operator for it"),
+            (layer("Clip", "d", "x", module="mine.ops.special", x_min=0.0), "no operator for it"),
+            (layer("Conv2D", "d", "x", **CONV, activation=PRELU), "its activation is a PReLU"),
             (operation("Mean", "x"), "reduces the batch too"),
             (operation("Reshape", "x", newshape=[-1, 4]), "one row"),
             (operation("Power", "x"), "expected"),

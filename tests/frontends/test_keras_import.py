@@ -120,6 +120,19 @@ def test_a_model_deep_in_models_with_layers_that_are_not_trained(
     assert {"c", "outer/c", "outer/deep/c", "outer/deep/n", "outer/frozen"} <= set(names(graph))
 
 
+def test_a_frozen_model_in_a_model_whose_last_layer_is_not(layers: Any, tmp_path: Path) -> None:
+    """All of its weights are in the order of the layers in an HDF5 file."""
+    from graphcnn.engine import keras
+
+    inner = layers.Input((12, 12, 3))
+    last = layers.Conv2D(3, 1, name="b")
+    base = keras.Model(inner, last(layers.Conv2D(3, 1, name="a")(inner)), name="base")
+    base.trainable = False
+    last.trainable = True
+    x = image(layers)
+    imported(functional(x, base(x)), tmp_path)
+
+
 def test_archives_that_do_not_say_the_names_of_layers(layers: Any, tmp_path: Path) -> None:
     """As Keras before 3.6 wrote them."""
     import io
@@ -458,6 +471,15 @@ def test_channels_first(layers: Any, tmp_path: Path, case: str) -> None:
     moved = [node for node in graph if node.op.title == "Permute"]
     free = case in ("image layers", "flatten channels last", "kept", "back and forth")
     assert bool(moved) != free
+
+
+def test_a_value_in_both_orders(layers: Any, tmp_path: Path) -> None:
+    """One node stands for a value with its channels last, and for another with them first."""
+    x = layers.Input((300,), name="x")
+    y = layers.Reshape((3, 10, 10))(x)
+    conv = layers.Conv2D(4, 3, data_format="channels_first")(y)
+    flat = layers.Flatten()(layers.Permute((3, 1, 2))(y))
+    imported(functional(x, [conv, flat]), tmp_path, channels_first=True)
 
 
 def test_channels_first_is_channels_last_turned(layers: Any, tmp_path: Path) -> None:

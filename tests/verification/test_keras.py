@@ -164,6 +164,38 @@ layers:
     assert [layer.sizes for layer in report.layers or ()] == [(6, 5, 4), (3, 2, 4)]
 
 
+def test_resizing_channels_first(tmp_path: Path) -> None:
+    """Keras is not compiled there: XLA gets bilinear sizes wrong."""
+    from graphcnn.engine import keras
+
+    image = keras.Input((4, 6, 5), name="image")
+    resized = keras.layers.Resizing(7, 11, data_format="channels_first")(image)
+    again = keras.ops.image.resize(resized, (9, 8), data_format="channels_first")
+    path = save(keras.Model(image, [resized, again]), tmp_path / "first.keras")
+    graph, weights = graphcnn.from_keras(path)
+    graphcnn.compile(graph, tmp_path / "first.onnx", weights=weights)
+    assert verify(path, tmp_path / "first.onnx").equal
+
+
+def test_outputs_of_one_name(tmp_path: Path) -> None:
+    """Keras names the results of a layer that is called twice alike: they are paired by place."""
+    from graphcnn.engine import keras
+
+    x = keras.Input((4,), name="x")
+    dense = keras.layers.Dense(3, name="d")
+    model = keras.Model(x, [dense(x), dense(x * 2.0)])
+    assert model.output_names == ["d", "d"]
+    path = save(model, tmp_path / "m.keras")
+    graph, weights = graphcnn.from_keras(path)
+    graphcnn.compile(graph, tmp_path / "m.onnx", weights=weights)
+    for a, b in ((path, path), (path, tmp_path / "m.onnx"), (tmp_path / "m.onnx", path)):
+        report = verify(a, b)
+        assert report.equal
+        assert len(report.outputs) == 2
+    other = save(keras.Model(x, [dense(x), dense(x)]), tmp_path / "other.keras")
+    assert [output.within for output in verify(path, other).outputs] == [True, False]
+
+
 def edited(source: Path, path: Path, **layer: Any) -> Path:
     """A .keras file with its second layer's description changed."""
     with zipfile.ZipFile(source) as archive:

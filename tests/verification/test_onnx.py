@@ -207,7 +207,7 @@ def test_several_inputs_and_outputs_by_name(tmp_path: Path) -> None:
         graph.outputs["sum"] = graph.add(Add(), ["left", "right"], name="sum")
         graph.outputs["twice"] = graph.add(Add(), ["left", "left"], name="twice")
         if path == "b.onnx":
-            graph.outputs = dict(reversed(graph.outputs.items()))
+            graph.outputs = dict(reversed([*graph.outputs.items()]))
         graphcnn.compile(graph, tmp_path / path)
     report = verify(tmp_path / "a.onnx", tmp_path / "b.onnx")
     assert report.equal

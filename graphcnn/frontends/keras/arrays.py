@@ -85,14 +85,16 @@ def by_layer(
     for layer in model.layers:
         if layer.model is None or layer.name not in stored:
             continue
-        inside = [path for path in _paths(layer.model, f"{layer.name}/", True) if path[0] in layers]
+        learns = layer.config.get("trainable") is not False
+        paths = _paths(layer.model, f"{layer.name}/", learns)
+        inside = [path for path in paths if path[0] in layers]
         trained: list[tuple[str, int]] = []
         fixed: list[tuple[str, int]] = []
         for path, is_trained in dict(inside).items():
             node = graph.node(layers[path][1])
             for index, weight in enumerate(node.weights.values()):
-                learns = is_trained and graph.weight(weight).trainable
-                (trained if learns else fixed).append((path, index))
+                varies = is_trained and graph.weight(weight).trainable
+                (trained if varies else fixed).append((path, index))
         order = trained + fixed
         if len(order) != len(stored[layer.name]):
             continue

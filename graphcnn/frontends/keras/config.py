@@ -78,7 +78,7 @@ class Layer:
         if self.kind in ("TFOpLambda", "SlicingOpLambda", "Cast"):
             return True
         if self.module:
-            return ".ops." in self.module
+            return ".ops." in self.module and not self.is_foreign
         return not {"trainable", "dtype"} & self.config.keys()
 
     @property
@@ -101,12 +101,14 @@ class Model:
         layers: Its layers.
         inputs: The names of its input layers, in order.
         outputs: Its results, in order.
+        has_inputs: Whether it names its input layers itself: Keras 2 calls it on them first.
     """
 
     name: str
     layers: tuple[Layer, ...]
     inputs: tuple[str, ...]
     outputs: tuple[Ref, ...]
+    has_inputs: bool = True
 
     def every_layer(self) -> Iterator[Layer]:
         """Its layers and those of the models in it."""
@@ -196,7 +198,8 @@ def _sequential(config: Any, older: bool) -> Model:
     """A chain; before Keras 2.2 its configuration was the list of its layers alone."""
     config = config if isinstance(config, dict) else {"name": "sequential", "layers": config}
     layers = [_layer(data, (), older) for data in config["layers"]]
-    if not layers or layers[0].kind != "InputLayer":
+    has_inputs = bool(layers) and layers[0].kind == "InputLayer"
+    if not has_inputs:
         first = layers[0].config if layers else {}
         shape = first.get("batch_input_shape") or first.get("batch_shape")
         shape = shape or config.get("build_input_shape")
@@ -207,7 +210,8 @@ def _sequential(config: Any, older: bool) -> Model:
         replace(layer, calls=(Call([ref]),)) for layer, ref in zip(layers[1:], before, strict=False)
     ]
     made = (replace(layers[0], calls=(Call([]),)), *chained)
-    return _checked(Model(_text(config["name"]), made, (layers[0].name,), (before[-1],)))
+    name = _text(config["name"])
+    return _checked(Model(name, made, (layers[0].name,), (before[-1],), has_inputs))
 
 
 def _functional(config: dict[str, Any], older: bool) -> Model:
@@ -299,8 +303,7 @@ def _lowered(ref: Ref, from_one: bool) -> Ref:
 
 def _own_input(layer: Layer) -> bool:
     """Whether it is a model that Keras 2 had called on its own inputs first."""
-    model = layer.model
-    return model is not None and model.layers[0].name != "input"
+    return layer.model is not None and layer.model.has_inputs
 
 
 @dataclass(frozen=True, slots=True)

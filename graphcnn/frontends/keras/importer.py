@@ -51,7 +51,7 @@ class Importer:
         self.layers: dict[str, tuple[Layer, str]] = {}
         self._graph, self._model, self._shapes, self._older = graph, model, shapes, older
         self._errors: list[GraphCNNError] = []
-        self._permuted: dict[str, str] = {}
+        self._permuted: dict[tuple[str, tuple[int, ...]], str] = {}
         self._calls = 0
         self._symbols: set[str] = set()
         self._is_first = any(
@@ -200,6 +200,7 @@ class Importer:
             text = f"is called on {len(call.refs)} tensors, and has {count} inputs"
             self._errors.append(ModelFileError(text, subject=subject))
             return []
+        self._try(subject, lambda: check_call(call, self._older))
         inputs = [taken[ref] for ref in call.refs]
         return self._call_model(layer.model, inputs, f"{name}/", f"{path}{layer.name}/")
 

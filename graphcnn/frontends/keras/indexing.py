@@ -79,12 +79,13 @@ def concatenate(step: Step, given: Given) -> Value:
 def split(step: Step, given: Given) -> list[Value]:
     """Parts of an axis, a node each."""
     value, sections = tensor(given), given.get("indices_or_sections")
-    if isinstance(sizes := given.get("sizes"), list):  # TensorFlow says how large each part is.
-        sections = [*itertools.accumulate(sizes)][:-1]
-    elif sizes is not None:
-        sections = sizes
     axis = step.axis(value, given.get("axis", 0))
     size = step.type(value).sizes[axis - 1 if axis > 0 else -1]
+    if isinstance(sizes := given.get("sizes"), list):  # How large each part is, -1 the rest.
+        rest = size - sum(part for part in sizes if part != -1)
+        sections = [*itertools.accumulate(rest if part == -1 else part for part in sizes)][:-1]
+    elif sizes is not None:
+        sections = sizes
     if isinstance(sections, int) and isinstance(size, int) and sections and size % sections == 0:
         width = size // sections
         cuts = [width * index for index in range(1, sections)]

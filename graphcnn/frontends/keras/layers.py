@@ -119,6 +119,11 @@ def _is_elementwise(cls: type[Op]) -> bool:
 def _on_channels(fields: Fields, step: Step, value: Value) -> Fields:
     """The fields with the axis of an activation as the graph numbers it."""
     activation = fields.get("activation")
+    if isinstance(activation, PReLU) and value.first:
+        raise ModelFileError(
+            "its activation is a PReLU, whose weights Keras has channels first",
+            hint="make it a layer of its own: PReLU()(Conv2D(8, 3)(x))",
+        )
     if isinstance(activation, AxisFunction):
         axis = step.axis(value, activation.axis)
         return {**fields, "activation": type(activation)(axis=axis)}

@@ -40,7 +40,7 @@ class Step:
         name: The name that the last of them gets.
         inputs: What the layer is called on.
         weights: The weights of an earlier call of the same layer, by role.
-        permuted: The values that were put in another order before.
+        permuted: The values that were put in another order before, by that order too.
         made: The node that has the layer's weights, once it is there.
     """
 
@@ -48,7 +48,7 @@ class Step:
     name: str
     inputs: tuple[Value, ...]
     weights: Mapping[str, str]
-    permuted: dict[str, str] = field(default_factory=dict)
+    permuted: dict[tuple[str, tuple[int, ...]], str] = field(default_factory=dict)
     made: str | None = None
 
     def type(self, value: Value) -> TensorType:
@@ -95,7 +95,8 @@ class Step:
 
     def _permuted(self, value: Value, dims: tuple[int, ...], first: bool) -> Value:
         """The axes in another order: a Reshape where that moves no element."""
-        if value.name not in self.permuted:
+        key = value.name, dims
+        if key not in self.permuted:
             word = "channels_last" if first else "channels_first"
             name = self.graph.unused(f"{value.name}/{word}")
             sizes = self.type(value).sizes
@@ -106,8 +107,8 @@ class Step:
                 if moves_none and not self.type(value).symbolic
                 else operator("Permute", {"dims": dims})
             )
-            self.permuted[value.name] = self.graph.add(op, value.name, name=name)
-        return Value(self.permuted[value.name], first)
+            self.permuted[key] = self.graph.add(op, value.name, name=name)
+        return Value(self.permuted[key], first)
 
     def axis(self, value: Value, axis: Any) -> int:
         """An axis of Keras's, the batch counted as 0, as the graph numbers it; the last is -1.
