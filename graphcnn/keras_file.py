@@ -35,6 +35,8 @@ ARCHIVE_ENDING = ".keras"
 H5_ENDINGS = (".h5", ".hdf5")
 SAVE_AGAIN = "load it in Keras 3.6 or later, and save it again: model.save_weights('W.weights.h5')"
 
+_SAVE_MODEL = "load it in Keras, and save it again: model.save('MODEL.keras') saves all of it"
+
 MAX_CONFIG_BYTES = 64 * 2**20
 """The longest description of a model that is read."""
 
@@ -99,7 +101,7 @@ def read_model_config(path: Path) -> tuple[str, str]:
         if "model_config" not in root.attrs:
             raise ModelFileError(
                 f"{path}: there is no model in it, only weights",
-                hint="model.save('MODEL.keras') saves both",
+                hint=_SAVE_MODEL,
             )
         return reader.words(root, "model_config")[0], "".join(reader.words(root, "keras_version"))
 
@@ -109,7 +111,7 @@ def _archived_config(path: Path) -> tuple[str, str]:
 
     with zipfile.ZipFile(path) as archive:
         if _CONFIG not in archive.namelist():
-            raise ModelFileError(f"{path}: there is no {_CONFIG} in it", hint=SAVE_AGAIN)
+            raise ModelFileError(f"{path}: there is no {_CONFIG} in it", hint=_SAVE_MODEL)
         config = _bounded(path, archive, _CONFIG)
         if _METADATA not in archive.namelist():
             return config, ""
@@ -125,6 +127,12 @@ def _bounded(path: Path, archive: Any, name: str) -> str:
     if len(raw) > MAX_CONFIG_BYTES:
         raise ModelFileError(f"{path}: {name} is larger than {MAX_CONFIG_BYTES:,} bytes")
     return raw.decode()
+
+
+def printable(text: str, limit: int = 100) -> str:
+    """A name or a message from a file, cut, and without what a terminal takes for a command."""
+    text = text if len(text) <= limit else f"{text[: limit - 3]}..."
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def is_legacy(root: Any) -> bool:
@@ -259,7 +267,7 @@ class _Reader:
         found: dict[str, list[StoredArray]] = {}
         for name in self.words(top, "layer_names"):
             if name in found:
-                raise WeightError(f"{self.path}: two layers are called {name}")
+                raise WeightError(f"{self.path}: two layers are called {printable(name)}")
             group = self._member(top, name)
             names = self.words(group, "weight_names")
             found[name] = [
@@ -277,7 +285,9 @@ class _Reader:
             if not isinstance(group, h5py.Group) or part not in group:
                 raise WeightError(f"{self.path}: there is no {shorten(name)} in it")
             if not isinstance(group.get(part, getlink=True), h5py.HardLink):
-                raise WeightError(f"{self.path}: {shorten(part)} in {group.name} is a link")
+                raise WeightError(
+                    f"{self.path}: {shorten(part)} in {printable(group.name)} is a link"
+                )
             group = group[part]
         return group
 
@@ -300,7 +310,7 @@ class _Reader:
         self, found: dict[str, list[StoredArray]], name: str, arrays: list[StoredArray], new: bool
     ) -> None:
         if new and name in found:
-            raise WeightError(f"{self.path}: two layers are called {name}")
+            raise WeightError(f"{self.path}: two layers are called {printable(name)}")
         found.setdefault(name, []).extend(arrays)
 
     def _members(self, group: Any) -> dict[str, Any]:
@@ -308,15 +318,17 @@ class _Reader:
         import h5py
 
         if not isinstance(group, h5py.Group):
-            raise WeightError(f"{self.path}: {group.name} is in no layer's vars")
+            raise WeightError(f"{self.path}: {printable(group.name)} is in no layer's vars")
         members = {}
         for key in group:
             if not isinstance(group.get(key, getlink=True), h5py.HardLink):
-                raise WeightError(f"{self.path}: {shorten(key)} in {group.name} is a link")
+                raise WeightError(
+                    f"{self.path}: {shorten(key)} in {printable(group.name)} is a link"
+                )
             member = group[key]
             address = _address(member)
             if address in self.seen:
-                raise WeightError(f"{self.path}: {member.name} is in another place too")
+                raise WeightError(f"{self.path}: {printable(member.name)} is in another place too")
             self.seen.add(address)
             members[key] = member
         return members
@@ -326,7 +338,7 @@ class _Reader:
         numbers = [str(number) for number in range(len(members))]
         if members.keys() != set(numbers):
             raise WeightError(
-                f"{self.path}: {group.name} holds {shorten(sorted(members))}, "
+                f"{self.path}: {printable(group.name)} holds {shorten(sorted(members))}, "
                 "expected variables numbered from 0"
             )
         return [self._array(members[number]) for number in numbers]
@@ -334,11 +346,12 @@ class _Reader:
     def _array(self, dataset: Any) -> StoredArray:
         import h5py
 
+        name = printable(dataset.name)
         if not isinstance(dataset, h5py.Dataset) or dataset.shape is None:
-            raise WeightError(f"{self.path}: {dataset.name} is no array")
+            raise WeightError(f"{self.path}: {name} is no array")
         if dataset.dtype.kind not in "fiu":
-            kind = self._text(dataset, "dtype") or dataset.dtype
-            raise WeightError(f"{self.path}: {dataset.name} holds {kind}, expected float32")
+            kind = printable(self._text(dataset, "dtype") or str(dataset.dtype))
+            raise WeightError(f"{self.path}: {name} holds {kind}, expected float32")
         size = math.prod(dataset.shape) * dataset.dtype.itemsize
         plan = dataset.id.get_create_plist()
         offset = dataset.id.get_offset()
@@ -350,8 +363,7 @@ class _Reader:
             or offset + size > self.size
         ):
             raise WeightError(
-                f"{self.path}: {dataset.name} {list(dataset.shape)} does not lie in the file as "
-                "one piece",
+                f"{self.path}: {name} {list(dataset.shape)} does not lie in the file as one piece",
                 hint=SAVE_AGAIN,
             )
         return StoredArray(dataset.shape, dataset.dtype.str, self.start + offset)

@@ -149,7 +149,8 @@ def _same_pads(size: Dim, span: int, stride: int) -> tuple[int, int]:
     else:
         raise ShapeError(
             f"padding same with stride {stride} depends on the size {size}, which is not known",
-            hint="give the size as a number, or the pads as numbers",
+            hint="give the size as a number, in the model file or by --input-shape 224,224,3; "
+            "or the pads as numbers",
         )
     return total // 2, total - total // 2
 

@@ -15,6 +15,8 @@ import numpy as np
 
 from graphcnn.engine import as_array, keras, load_model, tf
 from graphcnn.errors import RuntimeFailure, VerificationError
+from graphcnn.frontends.keras.read import layer_names
+from graphcnn.keras_file import printable
 from graphcnn.runtime.signature import Array
 from graphcnn.training.build import needs_xla
 from graphcnn.types import LAST, Layout
@@ -63,9 +65,10 @@ class KerasSide(Side):
         check_batched(self)
 
     def layers(self) -> list[Value]:
-        """Every layer and operation that is used once and gives one tensor, by its path."""
+        """Every layer and operation that is used once and gives one tensor, named as imported."""
+        names = layer_names(Path(self.model))
         return [
-            Value(path, path, tuple(operation.output.shape[1:]), self._layout)
+            Value(names.get(path, path), path, tuple(operation.output.shape[1:]), self._layout)
             for path, operation in self._operations
             if _gives_one(operation)
         ]
@@ -102,25 +105,25 @@ class KerasSide(Side):
 
 def _recorder(path: str, operation: Any, kept: dict[str, Array]) -> Callable[..., Any]:
     call = operation.call
-    if _compiles(operation):
-        call = tf.function(call, jit_compile=True)
 
     def recorded(*args: Any, **kwargs: Any) -> Any:
-        result = call(*args, **kwargs)
+        try:
+            result = call(*args, **kwargs)
+        except tf.errors.OpError:
+            if not _compiles(operation):
+                raise
+            result = tf.function(call, jit_compile=True)(*args, **kwargs)
         kept[path] = NO_BATCH if path in kept else as_array(result)
         return result
 
     return recorded
 
 
-_TURNING = ("CenterCrop", "Resize", "Resizing")
-"""What puts channels last by itself; XLA computes its bilinear sizes wrongly (TensorFlow 2.21)."""
-
-
 def _compiles(operation: Any) -> bool:
-    """Whether an operation needs XLA: TensorFlow has few channels-first ones for CPU."""
-    if isinstance(operation, keras.Model) or type(operation).__name__ in _TURNING:
-        return False
+    """Whether an operation may need XLA: TensorFlow has few channels-first ones for CPU.
+
+    Those that do not are not compiled: XLA gets bilinear sizes wrong (TensorFlow 2.21).
+    """
     return needs_xla(operation) or getattr(operation, "data_format", None) == "channels_first"
 
 
@@ -144,4 +147,4 @@ def _gives_one(operation: Any) -> bool:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0] or type(error).__name__
+    return printable(str(error).strip().split("\n")[0], 500) or type(error).__name__

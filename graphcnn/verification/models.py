@@ -17,6 +17,7 @@ from graphcnn.compiler import compile as compile_graph
 from graphcnn.errors import ErrorGroup, GraphCNNError, VerificationError
 from graphcnn.frontends.yaml import load
 from graphcnn.graph import Graph
+from graphcnn.options import shorten
 from graphcnn.runtime.session import Provider
 from graphcnn.types import Layout
 from graphcnn.weights import WeightStore
@@ -132,6 +133,11 @@ def _opened(model: Model, weights: Weights, seed: int, provider: Provider, path:
     """A side of its kind; a model file is lowered to `path`."""
     if isinstance(model, Graph):
         return _lowered(model, model.name, weights, seed, path)
+    if not isinstance(model, str | Path):
+        raise VerificationError(
+            f"expected a Graph or the path of a model, found {shorten(model)}",
+            hint="a Keras model is saved first: model.save('MODEL.keras')",
+        )
     ending = Path(model).suffix.lower()
     if ending in (".yaml", ".yml"):
         return _lowered(load(model), str(model), weights, seed, path)

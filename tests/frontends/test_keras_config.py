@@ -184,6 +184,43 @@ PRELU = {"module": "keras.layers", "class_name": "PReLU", "config": {"name": "p"
 
 
 class TestWhatIsNotSupported:
+    def test_a_class_before_its_arguments(self, tmp_path: Path) -> None:
+        attention = layer("MultiHeadAttention", "attention", "x", num_heads=2)
+        attention["inbound_nodes"][0]["args"].append(tensor("x"))
+        said = refusal(archive(tmp_path / "m.keras", network(entry(), attention)))
+        assert said[0].startswith("attention (MultiHeadAttention): there is no operator for it")
+
+    @pytest.mark.parametrize(
+        ("kind", "options"),
+        [
+            ("Conv2D", {"filters": 2, "kernel_size": [3, 3, 3]}),
+            ("Conv2D", {"filters": 2, "kernel_size": [3]}),
+            ("MaxPooling2D", {"pool_size": [2, 2, 2]}),
+            ("ZeroPadding2D", {"padding": [1, 1, 1]}),
+        ],
+    )
+    def test_lists_that_are_too_long_or_too_short(
+        self, tmp_path: Path, kind: str, options: JSON
+    ) -> None:
+        file = archive(tmp_path / "m.keras", network(entry(), layer(kind, "d", "x", **options)))
+        assert "expected" in refusal(file)[0]
+
+    def test_sizes_of_no_input(self, tmp_path: Path) -> None:
+        both = layer("Add", "sum", "a", "b")
+        inputs = [["a", 0, 0], ["b", 0, 0]]
+        model = network(entry("a"), entry("b"), both, input_layers=inputs)
+        with pytest.raises(GraphCNNError, match=r"without a name, .* 2 inputs(.|\n)*known: a, b"):
+            graphcnn.load(archive(tmp_path / "m.keras", model), {"": (8, 8, 3)})
+
+    def test_no_description(self, tmp_path: Path) -> None:
+        with zipfile.ZipFile(tmp_path / "m.keras", "w") as file:
+            file.writestr("metadata.json", "{}")
+        assert "model.save('MODEL.keras')" in refusal(tmp_path / "m.keras")[0]
+
+    def test_what_is_no_model(self) -> None:
+        with pytest.raises(GraphCNNError, match=r"expected a Keras model or the path .* found 3"):
+            graphcnn.from_keras(3)
+
     def test_all_of_it_is_told_at_once(self, tmp_path: Path) -> None:
         model = network(
             entry(),
@@ -299,6 +336,11 @@ def test_a_registered_operator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     arrays = [np.ones(3, np.float32), np.full((2, 2), 7, np.float32)]
     graph, store = graphcnn.load_model(archive(tmp_path / "m.keras", model, {"s": arrays}))
     assert graph.node("s").op.angle == 3  # type: ignore[attr-defined]
+    older = json.loads(
+        json.dumps(model).replace('"module": "mine", ', "").replace("Swirl", "m>Swirl")
+    )
+    file = legacy(tmp_path / "m.h5", older, {"s": arrays}, version="3.15.1")
+    assert graphcnn.load(file).node("s").op.angle == 3  # type: ignore[attr-defined]
     assert store is not None
     np.testing.assert_array_equal(store["s/a"].load(), arrays[1])
 
@@ -318,6 +360,46 @@ def places(value: Any) -> Iterator[tuple[Any, Any]]:
     for key in list(keys):
         yield value, key
         yield from places(value[key])
+
+
+class TestNames:
+    def test_those_that_are_valid_stay(self, tmp_path: Path) -> None:
+        """A name that is cleaned, or that a second call gets, is no other layer's."""
+        shared = layer("ReLU", "r", "a_b")
+        shared["inbound_nodes"].append({"args": [tensor("r")], "kwargs": {}})
+        model = network(
+            entry("x y"),
+            layer("ReLU", "a b", "x y"),
+            layer("ReLU", "a_b", "a b"),
+            shared,
+            layer("Add", "r_1", "a_b", "x_y"),
+            layer("ReLU", "x_y", "r"),
+            output_layers=[["r", 1, 0], ["r_1", 0, 0]],
+        )
+        graph = graphcnn.load(archive(tmp_path / "m.keras", model))
+        assert {node.name for node in graph} == {"x_y_1", "a_b_1", "a_b", "r", "r_2", "r_1", "x_y"}
+        assert graph.node("a_b").inputs == ("a_b_1",)
+        assert graph.node("r_2").inputs == ("r",)
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            layer("Dense", "a\x1b[31m\nb", "x", units="many"),
+            layer("Dense\x1b[31m\n", "d", "x"),
+            layer("Mine", "d", "x", **{"\x1b[31m\n": 1}),
+            layer("Dense", "d", "x", units=2, **{"\x1b[31m\n": 1}),
+            layer("ReLU", "d", "\x1b[31m\n"),
+            layer("Dense", "n" * 10**5, "x", units="many"),
+            layer("K" * 10**5, "d", "x"),
+        ],
+    )
+    def test_messages_hold_no_command_for_a_terminal(self, tmp_path: Path, wrong: JSON) -> None:
+        file = archive(tmp_path / "m.keras", network(entry(), wrong))
+        (said,) = refusal(file)
+        assert all(line.isprintable() for line in said.splitlines())
+        assert f"  file     {file}" in said
+        assert all(line[:2] == "  " for line in said.splitlines()[1:])
+        assert len(said) < 1000
 
 
 class TestHostileFiles:

@@ -177,6 +177,39 @@ def test_resizing_channels_first(tmp_path: Path) -> None:
     assert verify(path, tmp_path / "first.onnx").equal
 
 
+def test_upsampling_channels_first(tmp_path: Path) -> None:
+    """TensorFlow can, so that it is not compiled: XLA gets bilinear sizes wrong."""
+    from graphcnn.engine import keras
+
+    image = keras.Input((4, 6, 5), name="image")
+    options = {"interpolation": "bilinear", "data_format": "channels_first"}
+    larger = keras.layers.UpSampling2D(3, **options)(image)
+    path = save(keras.Model(image, larger), tmp_path / "first.keras")
+    graph, weights = graphcnn.from_keras(path)
+    graphcnn.compile(graph, tmp_path / "first.onnx", weights=weights)
+    assert verify(path, tmp_path / "first.onnx", per_layer=True).equal
+
+
+def test_layers_that_the_import_renames(tmp_path: Path) -> None:
+    from graphcnn.engine import keras
+
+    x = keras.Input((6, 6, 3), name="x")
+    result = x
+    for name in ("a b", "a_b", "a:b"):
+        result = keras.layers.Conv2D(3, 3, padding="same", name=name)(result)
+    path = save(keras.Model(x, result), tmp_path / "m.keras")
+    graph, weights = graphcnn.from_keras(path)
+    graphcnn.compile(graph, tmp_path / "m.onnx", weights=weights)
+    report = verify(path, tmp_path / "m.onnx", per_layer=True)
+    assert report.equal
+    assert [layer.name for layer in report.layers or ()] == ["a_b_1", "a_b", "a_b_2"]
+
+
+def test_what_is_no_model(folder: Path) -> None:
+    with pytest.raises(VerificationError, match=r"expected a Graph or the path .* found 3"):
+        verify(3, folder / "model.onnx")  # type: ignore[arg-type]
+
+
 def test_outputs_of_one_name(tmp_path: Path) -> None:
     """Keras names the results of a layer that is called twice alike: they are paired by place."""
     from graphcnn.engine import keras

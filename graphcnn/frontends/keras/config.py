@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from graphcnn.errors import ModelFileError
+from graphcnn.keras_file import printable
 from graphcnn.options import shorten
 
 MAX_DEPTH = 100
@@ -89,7 +90,7 @@ class Layer:
     @property
     def subject(self) -> str:
         """How messages call it."""
-        return f"{self.name} ({self.kind})"
+        return f"{printable(self.name)} ({printable(self.kind)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,10 +246,12 @@ def _layer(data: dict[str, Any], calls: tuple[Call, ...], older: bool) -> Layer:
     config = data["config"]
     model = _model_of(data, older)
     name = data.get("name") or (model.name if model else config["name"])
+    # The older form has a registered class with its package before it: ``mine>Scale``.
+    package, _, kind = _text(data["class_name"]).rpartition(">")
     return Layer(
         _text(name),
-        _text(data["class_name"]),
-        _text(data.get("module") or ""),
+        kind,
+        _text(data.get("module") or package),
         config if isinstance(config, dict) else {},
         calls,
         model,

@@ -8,7 +8,7 @@ told at once.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import networkx
@@ -19,8 +19,8 @@ from graphcnn.naming import unused_name
 from graphcnn.options import shorten
 from graphcnn.types import Dim, symbol
 
-from .config import Call, Layer, Model, Ref
-from .layers import call_layer, check_call, check_layer
+from .config import Layer, Model, Ref
+from .layers import call_layer, check_call, check_known, check_layer
 from .operations import call_operation, operation_of
 from .options import check_dtype
 from .steps import Step, Value
@@ -45,14 +45,18 @@ class Importer:
     Attributes:
         layers: By the path of each layer that has weights, such as ``stem/conv``, the layer and the
             first node of it.
+        names: By the path of each layer, the node of its first call.
     """
 
     def __init__(self, graph: Graph, model: Model, shapes: Shapes, older: bool = False) -> None:
         self.layers: dict[str, tuple[Layer, str]] = {}
+        self.names: dict[str, str] = {}
         self._graph, self._model, self._shapes, self._older = graph, model, shapes, older
         self._errors: list[GraphCNNError] = []
         self._permuted: dict[tuple[str, tuple[int, ...]], str] = {}
         self._calls = 0
+        self._taken = set(_paths(model, ""))
+        self._counts: dict[str, int] = {}
         self._symbols: set[str] = set()
         self._is_first = any(
             layer.config.get("data_format") == "channels_first" for layer in model.every_layer()
@@ -93,9 +97,13 @@ class Importer:
         layers = [by_name[name] for name in self._model.inputs]
         only = layers[0].name if len(layers) == 1 else ""
         shapes = {name or only: sizes for name, sizes in self._shapes.items()}
-        for name in shapes.keys() - {layer.name for layer in layers}:
-            hint = did_you_mean(name, [layer.name for layer in layers])
-            self._errors.append(ModelFileError(f"there is no input named {name!r}", hint=hint))
+        known = [layer.name for layer in layers]
+        for name in shapes.keys() - {*known}:
+            text, hint = f"there is no input named {name!r}", did_you_mean(name, known)
+            if not name:
+                text = f"sizes are given without a name, and there are {len(known)} inputs"
+                hint = f"--input-shape NAME=...; {did_you_mean(name, known) or ''}"
+            self._errors.append(ModelFileError(text, hint=hint))
         return [
             self._try(layer.subject, lambda layer=layer: self._input(layer, shapes))  # type: ignore[misc]
             for layer in layers
@@ -116,7 +124,7 @@ class Importer:
         shape = config.get("batch_shape") or config.get("batch_input_shape")
         sizes = self._sizes(layer, shape, shapes)
         first = self._is_first and len(sizes) > 1
-        name = self._graph.input(self._graph.unused(_name(layer.name)), sizes)
+        name = self._graph.input(self._unused(layer.name, layer.name), sizes)
         return Value(name, first)
 
     def _sizes(self, layer: Layer, shape: Any, shapes: Shapes) -> list[Dim]:
@@ -192,7 +200,7 @@ class Importer:
         subject = f"{path}{layer.subject}"
         taken = {ref: values.get(ref) for ref in call.refs}
         if layer.model is None:
-            made = self._try(subject, lambda: self._call_plain(layer, call, taken, prefix, path))
+            made = self._try(subject, lambda: self._call_plain(layer, number, taken, prefix, path))
             return made or []
         name = f"{prefix}{layer.name}" + (f"_{number}" if number else "")
         if len(call.refs) != len(layer.model.inputs):
@@ -207,14 +215,16 @@ class Importer:
     def _call_plain(
         self,
         layer: Layer,
-        call: Call,
+        number: int,
         taken: Mapping[Ref, Value | None],
         prefix: str,
         path: str,
     ) -> list[Value]:
         """Call a layer or an operation; where its inputs failed, only look whether it could be."""
+        call = layer.calls[number]
         is_operation = layer.is_operation and layer.kind != "InputLayer"
         if not is_operation:
+            check_known(layer)
             check_dtype(layer)
             check_call(call, self._older)
             self._check_older(layer)
@@ -225,7 +235,8 @@ class Importer:
         own = f"{path}{layer.name}"
         known = self.layers.get(own)
         weights = dict(self._graph.node(known[1]).weights) if known else {}
-        name = self._graph.unused(_name(f"{prefix}{layer.name}"))
+        name = self._unused(f"{prefix}{layer.name}", None if number else own)
+        self.names.setdefault(own, name)
         values = tuple(inputs[ref] for ref in call.refs)
         step = Step(self._graph, name, values, weights, self._permuted)
         if is_operation:
@@ -235,6 +246,14 @@ class Importer:
         if step.made and not known and self._graph.node(step.made).weights:
             self.layers[own] = (layer, step.made)
         return [result]
+
+    def _unused(self, text: str, path: str | None) -> str:
+        """A name for a node like the text: the text itself where that is the layer's path."""
+        name = _name(text)
+        if name != path:
+            name = unused_name(name, self._taken, self._counts)
+            self._taken.add(name)
+        return self._graph.unused(name)
 
     def _check_older(self, layer: Layer) -> None:
         if self._older and layer.config.get("activation") == "hard_sigmoid":
@@ -265,6 +284,14 @@ class Importer:
                 self._errors.append(ModelFileError("leads to no output", subject=node.subject))
             else:
                 self._graph.erase(node.name)
+
+
+def _paths(model: Model, path: str) -> Iterator[str]:
+    """The path of every layer in a model."""
+    for layer in model.layers:
+        yield f"{path}{layer.name}"
+        if layer.model:
+            yield from _paths(layer.model, f"{path}{layer.name}/")
 
 
 def _name(text: str) -> str:

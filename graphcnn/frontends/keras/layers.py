@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from graphcnn.errors import ModelFileError
+from graphcnn.keras_file import printable
 from graphcnn.ops import OPS, ActivationFunction, Op
 from graphcnn.ops.activations import AxisFunction, PReLU
 from graphcnn.ops.merging import Merge
@@ -55,18 +56,29 @@ def check_call(call: Call, older: bool) -> None:
         raise ModelFileError("is called with several arguments", hint="give it a list of tensors")
 
 
+def check_known(layer: Layer) -> None:
+    """Refuse a layer that there is no rule and no operator for.
+
+    Raises:
+        ModelFileError: With what an operator for it would need.
+    """
+    if not layer.is_foreign and (layer.kind in RULES or layer.kind in IDENTITIES):
+        return
+    if layer.kind not in OPS or (layer.is_foreign and _is_own(OPS[layer.kind])):
+        raise _unsupported(layer)
+
+
 def check_layer(layer: Layer) -> None:
     """Refuse a layer that there is no rule and no operator for, or whose options are wrong.
 
     Raises:
         GraphCNNError: With what an operator for it would need.
     """
+    check_known(layer)
     if not layer.is_foreign and (layer.kind in RULES or layer.kind in IDENTITIES):
         if layer.kind in OPS:
             fields_of(layer)
         return
-    if layer.kind not in OPS or (layer.is_foreign and _is_own(OPS[layer.kind])):
-        raise _unsupported(layer)
     operator(layer.kind, fields_of(layer))
 
 
@@ -100,10 +112,11 @@ def _unsupported(layer: Layer) -> ModelFileError:
             "is Python code, which is never run here",
             hint="write it with keras.ops, or as a class of its own and an operator of that name",
         )
+    fields = printable(", ".join(own_keys(layer)), 500) or "(none)"
     return ModelFileError(
         "there is no operator for it",
-        hint=f"@graphcnn.register a class {layer.kind}(Op) with the fields "
-        f"{', '.join(own_keys(layer)) or '(none)'}, and weights() in the order of Keras's; see "
+        hint=f"@graphcnn.register a class {printable(layer.kind)}(Op) with the fields "
+        f"{fields}, and weights() in the order of Keras's; see "
         "examples/custom_operator.py",
     )
 

@@ -6,6 +6,7 @@ have the value that changes nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -71,7 +72,7 @@ def fields_of(layer: Layer, kind: str | None = None) -> dict[str, Any]:
         name = _FORMER.get((layer.kind, key), key)
         if name in known:
             try:
-                fields |= _field(name, hints[name], value)
+                fields |= _field(kind or layer.kind, name, hints[name], value)
             except GraphCNNError as error:
                 errors.append(error)
         elif not cls.training_only and not _is_dropped(key, value, known):
@@ -96,7 +97,7 @@ def _is_dropped(key: str, value: Any, known: set[str]) -> bool:
     return key in _CHANGES_NOTHING and value == _CHANGES_NOTHING[key]
 
 
-def _field(name: str, hint: Any, value: Any) -> dict[str, Any]:
+def _field(kind: str, name: str, hint: Any, value: Any) -> dict[str, Any]:
     """One field, or none where the default does."""
     if name.endswith("_initializer"):
         return _serialized(name, value, INITIALIZERS)
@@ -107,15 +108,26 @@ def _field(name: str, hint: Any, value: Any) -> dict[str, Any]:
         optional = "None" in str(hint)
         is_linear = activation is None or type(activation) is FUNCTIONS["linear"][0]
         return {name: None if optional and is_linear else activation}
-    return {name: _short(value) if name in _BY_AXIS else value}
+    if name not in _BY_AXIS:
+        return {name: value}
+    axes = {int(digit) for digit in re.findall(r"([123])D", kind)}
+    pair = {2} if name in ("padding", "cropping") else set[int]()
+    return {name: _short(value, axes | pair if axes == {1} else axes, pair)}
 
 
-def _short(value: Any) -> Any:
-    """One number where every axis has the same."""
-    if not isinstance(value, list) or not value:
+def _short(value: Any, lengths: set[int], inner: set[int]) -> Any:
+    """One number where every axis has the same.
+
+    Args:
+        value: A number, or a list.
+        lengths: How long the list may be; other lists are left to the operator.
+        inner: The same for the lists in it.
+    """
+    if not isinstance(value, list) or len(value) not in lengths:
         return value
-    first = _short(value[0])
-    same = all(_short(item) == first for item in value)
+    items = [_short(item, inner, set()) for item in value]
+    first = items[0]
+    same = all(item == first for item in items)
     return first if same and isinstance(first, int) and not isinstance(first, bool) else value
 
 

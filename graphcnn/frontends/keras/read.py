@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from graphcnn.errors import GraphCNNError, ModelFileError
+from graphcnn.errors import ErrorGroup, GraphCNNError, ModelFileError
 from graphcnn.graph import Graph
 from graphcnn.keras_file import (
     ARCHIVE_ENDING,
     StoredArray,
+    printable,
     read_keras_file,
     read_model_config,
 )
+from graphcnn.options import shorten
 from graphcnn.weight_files import Weight, file_digest, stored_by_keras
 from graphcnn.weights import WeightStore
 
 from .arrays import arrays_by_weight, by_layer, by_name
 from .config import Model, parse_model
 from .importer import Importer, Shapes
+
+_LONGEST_TEXT = 2000
+"""The longest line of a message, whatever the file holds."""
 
 
 def load_keras(path: Path, shapes: Shapes | None = None) -> tuple[Graph, WeightStore]:
@@ -50,17 +57,54 @@ def load_keras(path: Path, shapes: Shapes | None = None) -> tuple[Graph, WeightS
     except Exception as error:
         raise ModelFileError(f"{path}: not a readable Keras file: {error}") from error
     is_archive = path.name.endswith(ARCHIVE_ENDING)
-    older = version.startswith(("1.", "2.")) or not (version or is_archive)
-    model = parse_model(text, older)
-    graph, importer = _imported(model, shapes or {}, older)
-    graph.digest = digest
-    if any(place.startswith("/") for place in stored):
-        stored = by_name(stored, model)
-    if not is_archive:
-        stored = by_layer(graph, importer.layers, stored, model)
-    arrays = arrays_by_weight(graph, importer.layers, stored, path)
-    weights = {name: stored_by_keras(path, name, array) for name, array in arrays.items()}
-    return graph, _checked(graph, weights, f"sha256:{digest}")
+    older = _is_older(path, version)
+    try:
+        model = parse_model(text, older)
+        graph, importer = _imported(model, shapes or {}, older)
+        graph.digest = digest
+        if any(place.startswith("/") for place in stored):
+            stored = by_name(stored, model)
+        if not is_archive:
+            stored = by_layer(graph, importer.layers, stored, model)
+        arrays = arrays_by_weight(graph, importer.layers, stored, path)
+        weights = {name: stored_by_keras(path, name, array) for name, array in arrays.items()}
+        return graph, _checked(graph, weights, f"sha256:{digest}")
+    except GraphCNNError as error:
+        raise _told(error, path) from None
+
+
+def layer_names(path: Path) -> dict[str, str]:
+    """The node of each layer of a Keras file, by the layer's path; of none if it is not supported.
+
+    Raises:
+        Exception: The file cannot be read.
+    """
+    text, version = read_model_config(path)
+    with suppress(GraphCNNError):
+        older = _is_older(path, version)
+        return _imported(parse_model(text, older), {}, older)[1].names
+    return {}
+
+
+def _is_older(path: Path, version: str) -> bool:
+    """Whether Keras 2 or earlier wrote a file, which did not always say its version."""
+    return version.startswith(("1.", "2.")) or not (version or path.name.endswith(ARCHIVE_ENDING))
+
+
+def _told(error: GraphCNNError, path: Path) -> GraphCNNError:
+    """The error with its file, and with nothing of the file's that a terminal would obey."""
+    told = [_printable(one) for one in error.errors]
+    whole = ErrorGroup(told) if isinstance(error, ErrorGroup) else told[0]
+    return whole.explained(context=[("file", str(path))])
+
+
+def _printable(error: GraphCNNError) -> GraphCNNError:
+    error = copy.copy(error)
+    error.message = printable(error.message, _LONGEST_TEXT)
+    error.subject = error.subject and printable(error.subject, _LONGEST_TEXT)
+    error.hint = error.hint and printable(error.hint, _LONGEST_TEXT)
+    error.context = tuple((key, printable(row, _LONGEST_TEXT)) for key, row in error.context)
+    return error
 
 
 def from_keras(model: Any, shapes: Shapes | None = None) -> tuple[Graph, WeightStore]:
@@ -79,6 +123,10 @@ def from_keras(model: Any, shapes: Shapes | None = None) -> tuple[Graph, WeightS
     """
     if isinstance(model, str | Path):
         return load_keras(Path(model), shapes)
+    if not hasattr(model, "to_json"):
+        raise ModelFileError(
+            f"expected a Keras model or the path of a .keras or .h5 file, found {shorten(model)}"
+        )
     described = parse_model(model.to_json())
     graph, importer = _imported(described, shapes or {}, False)
     arrays = arrays_by_weight(graph, importer.layers, dict(_variables(model, "")), described.name)
