@@ -31,6 +31,8 @@ def cli(debug: bool) -> None:
       graphcnn infer-shapes model.yaml
       graphcnn train model.yaml --data mnist
       graphcnn compile model.yaml -o model.onnx --weights model.safetensors
+      graphcnn compile model.keras -o model.onnx
+      graphcnn verify model.keras model.onnx
       graphcnn run model.onnx photo.png
     """
 
