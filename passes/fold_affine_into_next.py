@@ -38,7 +38,9 @@ class FoldAffineIntoNext(Pass):
         """Walk the graph once."""
         sharing = graph.weight_users
         folded = False
-        for node in [node for node in graph if _is_affine(node.op) or _ends_affine(graph, node)]:
+        for node in [
+            node for node in graph if isinstance(node.op, AffineOp) or _ends_affine(graph, node)
+        ]:
             users = graph.users(node.name)
             reason = _obstacle(graph, node, users, sharing)
             if reason:
@@ -61,10 +63,6 @@ class FoldAffineIntoNext(Pass):
             explain(node.name, f"folded into the weights of {names}")
             folded = True
         return folded
-
-
-def _is_affine(op: Op) -> bool:
-    return isinstance(op, AffineOp)
 
 
 def _ends_affine(graph: Graph, node: Node) -> bool:

@@ -1,11 +1,12 @@
-r"""Fold zero padding and cropping into the convolutions and poolings beside them.
+r"""Fold zero padding and cropping into the convolutions and maximum poolings beside them.
 
 - A convolution sees zeros around its input whoever puts them there: pads :math:`p` of a ZeroPadding
   layer and :math:`q` of the window are pads :math:`p + q`. So are those of two ZeroPadding layers.
 - A maximum over zeros is a maximum over nothing where no element is negative, since each window
   holds at least one.
 - Zeros that are put on a side and cropped off again are :math:`p - c` zeros, if :math:`p \ge c` on
-  every side.
+  every side. Of windows with stride :math:`s` the first :math:`c` are left out by :math:`c s` pads
+  less before, if there are as many, and the last by as many less after.
 
 An average that counts its pads is written as padding and an average, since runtimes get it wrong
 otherwise: nothing would be won there.
@@ -20,12 +21,15 @@ from typing import Any, ClassVar
 
 from graphcnn.errors import ShapeError
 from graphcnn.graph import Graph, Node
+from graphcnn.ops.activations import AxisFunction, PReLU
 from graphcnn.ops.conv import Convolution, ConvTranspose
 from graphcnn.ops.pooling import AveragePooling, MaxPooling
 from graphcnn.ops.reshaping import Cropping, ZeroPadding
+from graphcnn.ops.window import Window
+from graphcnn.types import Dim
 
 from .base import Explain, Pass
-from .rewriting import kept_by, merged, non_negative_values
+from .rewriting import activation_of, erase_unused, kept_by, merged, non_negative_values
 
 Pads = tuple[tuple[int, int], ...]
 
@@ -34,7 +38,7 @@ _PADDED = (Convolution, MaxPooling, ZeroPadding)
 
 @dataclass(frozen=True, kw_only=True)
 class FoldPadding(Pass):
-    """Fold zero padding into convolution and pooling, and cropping into zero padding."""
+    """Fold zero padding and cropping into convolution, maximum pooling and zero padding."""
 
     name: ClassVar[str] = "fold-padding"
 
@@ -55,8 +59,7 @@ class FoldPadding(Pass):
                 graph.replace(user.name, op=found, inputs=node.inputs, **changes)
                 explain(node.name, f"folded into the pads of {user.subject}")
                 changed = True
-            if not graph.users(node.name) and not graph.outputs.of(node.name):
-                graph.erase(node.name)
+            erase_unused(graph, [node])
         return changed
 
 
@@ -83,23 +86,52 @@ def _padded(graph: Graph, node: Node, user: Node, positive: set[str]) -> Any:
 
 
 def _crop(graph: Graph, node: Node, explain: Explain) -> bool:
-    """Take cropped zeros off the padding before, if that is where they come from."""
+    """Crop what a layer before makes of zeros by putting fewer there, if it makes it of zeros."""
     before = graph.node(node.inputs[0])
-    assert isinstance(node.op, Cropping)
-    if not isinstance(before.op, ZeroPadding):
-        explain(node.name, f"not folded: {before.subject} before it is no zero padding")
-        return False
-    if reason := kept_by(graph, before, node):
-        explain(node.name, f"not folded into {before.subject}: {reason}")
-        return False
-    rows = zip(before.op.pads, node.op.crops, strict=True)
-    left: Pads = tuple((b - c, a - d) for (b, a), (c, d) in rows)
-    if any(pad < 0 for pads in left for pad in pads):
-        explain(node.name, f"not folded into {before.subject}: it crops more than zeros")
+    found = _cropped(graph, before, node)
+    if isinstance(found, str):
+        explain(node.name, f"not folded into {before.subject}: {found}")
         return False
     changes = merged(FoldPadding.name, node, before)
-    op = replace(before.op, padding=left)
-    graph.replace(node.name, op=op, inputs=before.inputs, **changes)
+    op, weights = replace(before.op, padding=found), before.weights  # type: ignore[type-var]
+    graph.replace(node.name, op=op, inputs=before.inputs, weights=weights, **changes)
     graph.erase(before.name)
     explain(node.name, f"folded into {before.subject}")
     return True
+
+
+def _cropped(graph: Graph, before: Node, node: Node) -> Pads | str:
+    """The pads of the layer before that leave only what is not cropped, or why there are none."""
+    op, x = before.op, before.inputs and graph.input_types(before)[0]
+    assert isinstance(node.op, Cropping)
+    if isinstance(op, ConvTranspose) or not isinstance(op, _PADDED) or not x:
+        return "what comes before it is no zero padding, convolution or maximum"
+    if reason := kept_by(graph, before, node):
+        return reason
+    if isinstance(op, ZeroPadding):
+        rows = zip(op.pads, node.op.crops, strict=True)
+        left: Pads = tuple((b - c, a - d) for (b, a), (c, d) in rows)
+    elif isinstance(activation_of(op), AxisFunction | PReLU):
+        return "its activation depends on the position"
+    elif max(op.window.strides) > 1 and x.symbolic:
+        return "its own pads depend on a size that is not known"
+    else:
+        left = _windows_left(op.window, x.spatial, node.op.crops)
+    if any(pad < 0 for pads in left for pad in pads):
+        return "it crops more than zeros"
+    return left
+
+
+def _windows_left(window: Window, sizes: tuple[Dim, ...], crops: Pads) -> Pads:
+    """The pads under which the first and the last windows of each axis are left out.
+
+    A stride leaves some positions after the last window unread, so that a pad there may be larger.
+    """
+    left = []
+    rows = zip(sizes, window.pads(sizes), crops, window.spans, window.strides, strict=True)
+    for size, (before, after), (first, last), span, stride in rows:
+        unread = (size + before + after - span) % stride if stride > 1 else 0
+        least = after - unread - last * stride
+        most = least + stride - 1
+        left.append((before - first * stride, max(least, 0) if most >= 0 else most))
+    return tuple(left)

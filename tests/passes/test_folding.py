@@ -171,6 +171,26 @@ FIRES: dict[Pass, dict[str, Case]] = {
             ["ZeroPadding2D: {padding: 2}", "Cropping2D: {cropping: [[1, 0], [2, 1]]}"],
             ["ZeroPadding2D"],
         ),
+        "cropping of a convolution": Case(
+            ["Conv2D: {filters: 3, kernel_size: 5, padding: same, activation: relu}",
+             "Cropping2D: {cropping: [[1, 2], [0, 1]]}"],
+            ["Conv2D"],
+        ),
+        "cropping of a strided convolution": Case(
+            ["DepthwiseConv2D: {kernel_size: 3, strides: 2, padding: [[2, 4], [3, 2]]}",
+             "Cropping2D: {cropping: [[1, 1], [1, 1]]}"],
+            ["DepthwiseConv2D"],
+        ),
+        "cropping of a causal one": Case(
+            ["Conv1D: {filters: 2, kernel_size: 4, padding: causal}",
+             "Cropping1D: {cropping: [2, 0]}"],
+            ["Conv1D"],
+            image="[9, 4]",
+        ),
+        "cropping of a maximum": Case(
+            ["MaxPooling2D: {pool_size: 3, strides: 1, padding: same}", "Cropping2D"],
+            ["MaxPooling2D"],
+        ),
         "for some users": Case(
             ["ZeroPadding2D: {name: p}", "Conv2D: {filters: 4, kernel_size: 3, name: a}",
              "AveragePooling2D: {pool_size: 3, strides: 1, inputs: [p], name: b}",
@@ -279,6 +299,21 @@ GUARDS: dict[Pass, dict[str, Case]] = {
              "GlobalMaxPooling2D: {inputs: [p], name: g}"],
             reason="p is used by g too",
             outputs="[c, g]",
+        ),
+        "cropping more than a convolution pads": Case(
+            ["Conv2D: {filters: 3, kernel_size: 3, padding: same, name: c}",
+             "Cropping2D: {cropping: 2}"],
+            reason="not folded into c (Conv2D): it crops more than zeros",
+        ),
+        "cropping of an activation of positions": Case(
+            ["Conv2D: {filters: 3, kernel_size: 3, padding: same, "
+             "activation: {softmax: {axis: 1}}}",
+             "Cropping2D"],
+            reason="its activation depends on the position",
+        ),
+        "cropping of an average": Case(
+            ["AveragePooling2D: {pool_size: 3, strides: 1, padding: same}", "Cropping2D"],
+            reason="before it is no zero padding",
         ),
         "cropping of anything": Case(["ReLU", "Cropping2D"], reason="before it is no zero padding"),
         "output": Case(
