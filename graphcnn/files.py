@@ -7,8 +7,8 @@ it is complete: a failure, a full disk or an interrupt leaves what was there bef
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,18 +46,16 @@ def replacing(target: Path) -> Iterator[Path]:
         raise ExportError(f"{folder} is not a directory", hint=f"mkdir -p {folder}")
     if target.exists() and not target.is_file():
         raise ExportError(f"{target} is not a file")
-    scratch = None
+    # Its name is known before it is there: an interrupt in between leaves nothing.
+    scratch = folder / f".{target.name[:50]}.{secrets.token_hex(8)}.partial"
     try:
-        scratch = Path(
-            tempfile.mkdtemp(prefix=f".{target.name[:50]}.", suffix=".partial", dir=folder)
-        )
+        scratch.mkdir(mode=0o700)
         yield scratch / target.name
         _publish(scratch, target)
     except OSError as error:
         raise ExportError(f"{target} cannot be written: {error.strerror or error}") from error
     finally:
-        if scratch:
-            shutil.rmtree(scratch, ignore_errors=True)
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _publish(scratch: Path, target: Path) -> None:

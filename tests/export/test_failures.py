@@ -273,7 +273,7 @@ def test_a_folder_that_cannot_be_written(
     def deny(*args: object, **kwargs: object) -> str:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr("tempfile.mkdtemp", deny)
+    monkeypatch.setattr("pathlib.Path.mkdir", deny)
     with refused(out.parent, "small.onnx cannot be written: Permission denied"):
         graphcnn.compile(graph, out)
 
