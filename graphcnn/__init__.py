@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .graph import Graph, Node
     from .ops import Op, register
     from .passes import Pass, Summary, summarize
+    from .runtime.runner import Session
     from .verification import verify
     from .weights import WeightStore
 
@@ -32,6 +33,7 @@ _HOMES = {
     "Node": "graph",
     "Op": "ops",
     "Pass": "passes",
+    "Session": "runtime.runner",
     "Summary": "passes",
     "VerifyReport": "comparison",
     "WeightStore": "weights",
@@ -52,6 +54,7 @@ __all__ = [
     "Node",
     "Op",
     "Pass",
+    "Session",
     "Summary",
     "VerifyReport",
     "WeightStore",

@@ -14,7 +14,7 @@ from .classes import common_classes
 from .datasets import Dataset, Split, read_dataset
 from .errors import DataError, EvaluationError
 from .runtime.predict import Predictor, Progress
-from .runtime.session import Provider
+from .runtime.settings import Provider, Settings
 from .runtime.signature import Array
 
 ScoreKind = Literal["probabilities", "logits"]
@@ -104,6 +104,7 @@ class EvaluationReport:
         split: Which of its splits, ``test`` or ``train``.
         measurements: One run, or one an engine.
         agreement: How alike two engines' predictions are.
+        tuned: The settings that were applied, if they are those of ``deploy.json``.
     """
 
     model: str
@@ -111,6 +112,7 @@ class EvaluationReport:
     split: SplitName
     measurements: tuple[Measurement, ...]
     agreement: Agreement | None = None
+    tuned: Settings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +154,7 @@ def evaluate_file(
     *,
     split: SplitName = "test",
     batch_size: int = 256,
-    provider: Provider = "auto",
+    provider: Provider | None = None,
     progress: Progress = lambda done, total: None,
 ) -> EvaluationReport:
     """Evaluate an .onnx file in onnxruntime.
@@ -161,14 +163,14 @@ def evaluate_file(
         path: The file.
         data: What `read_dataset` takes.
         split: Which of its splits.
-        batch_size: How many samples run at once, unless the file fixes that.
-        provider: ``auto`` takes CUDA where the installed onnxruntime can use it.
+        batch_size: How many samples run at once, unless the file or its ``deploy.json`` says that.
+        provider: What runs it, in place of what ``deploy.json`` says.
         progress: Called with the samples done so far, and in all.
 
     Raises:
         GraphCNNError: Of the kind that says what cannot be read, or does not fit.
     """
-    predictor = Predictor(path, provider)
+    predictor = Predictor(path, provider=provider)
     dataset = read_dataset(data, predictor.input_sizes, predictor.output_sizes)
     samples = choose_split(dataset, split)
     measured, _ = measure(
@@ -178,7 +180,7 @@ def evaluate_file(
         common_classes(dataset.classes, predictor.classes),
         progress,
     )
-    return EvaluationReport(str(path), data, split, (measured,))
+    return EvaluationReport(str(path), data, split, (measured,), tuned=predictor.tuned)
 
 
 def predict_samples(

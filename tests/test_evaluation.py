@@ -30,7 +30,9 @@ from graphcnn.evaluation import (
 )
 from graphcnn.graph import Graph
 from graphcnn.ops import Flatten, Rescaling, Softmax
+from graphcnn.runtime.deploy import Deployment, write_deployment
 from graphcnn.runtime.predict import Predictor, feature_maps
+from graphcnn.runtime.settings import Settings
 
 SCORES = np.array(
     [[0.5, 0.25, 0.25], [0.25, 0.5, 0.25], [0.5, 0.25, 0.25], [0.25, 0.5, 0.25]], np.float32
@@ -282,6 +284,22 @@ class TestFiles:
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < found.nbytes + 10 * x[:32].nbytes * 4
+
+    def test_the_settings_of_a_deploy_json(self, tmp_path: Path) -> None:
+        model = brightest(tmp_path / "m.onnx")
+        settings = Settings(threads=1, micro_batch=2)
+        data = saved(tmp_path / "d.npz", lit(self.LABELS), self.LABELS)
+        assert evaluate_file(model, data).tuned is None
+        made = Deployment.of(model, settings, processor="a processor", measured={})
+        write_deployment(tmp_path, made)
+        seen: list[tuple[int, int]] = []
+        report = evaluate_file(model, data, progress=lambda *counts: seen.append(counts))
+        (measured,) = report.measurements
+        assert isinstance(measured.evaluation, Classification)
+        assert (report.tuned, measured.evaluation.accuracy) == (settings, 1)
+        assert seen == [(2, 7), (4, 7), (6, 7), (7, 7)]
+        assert evaluate_file(model, data, provider="cpu").tuned == settings.on("cpu")
+        assert Predictor(model, Settings()).tuned is None
 
     def test_two_inputs(self, tmp_path: Path) -> None:
         from graphcnn.ops import Add

@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     type=click.IntRange(1),
     default=256,
     show_default=True,
-    help="How many samples run at once.",
+    help="How many samples run at once, unless the file or its deploy.json says that.",
 )
-@shared.provider
+@shared.deployed_provider
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(model: str, weights: str | None, both: bool, as_json: bool, **options: Any) -> None:
     """Measure how good MODEL is on data.
@@ -135,4 +135,4 @@ def _compiled(graph: Graph, store: WeightStore, provider: Any) -> Predictor:
     with tempfile.TemporaryDirectory(prefix="graphcnn-") as folder:
         path = Path(folder) / "model.onnx"
         compile_graph(graph, path, weights=store)
-        return Predictor(path, provider)
+        return Predictor(path, provider=provider)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import click
 
 from . import options
+
+if TYPE_CHECKING:
+    from graphcnn.runtime.settings import Provider
 
 
 @click.command("run", short_help="Run an .onnx file on arrays or images.")
@@ -15,7 +18,7 @@ from . import options
 @click.argument(
     "inputs", metavar="INPUT...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
-@options.provider
+@options.deployed_provider
 @click.option(
     "--top",
     type=click.IntRange(min=1),
@@ -36,7 +39,7 @@ from . import options
 def command(
     model: Path,
     inputs: tuple[Path, ...],
-    provider: Literal["auto", "cpu", "cuda"],
+    provider: Provider | None,
     top: int,
     output: Path | None,
     as_json: bool,
@@ -48,7 +51,7 @@ def command(
     image (PNG, JPEG, BMP, GIF). An array is taken as it is, in the model's own layout; a batch or a
     single channel that is left out is added. An image is converted to the model's channels, height,
     width and layout, as numbers from 0 to 255: scaling them is for the model's own Rescaling or
-    Normalization layer.
+    Normalization layer. The settings that graphcnn tune wrote in deploy.json beside the file apply.
 
     Rows of scores print as the highest of each sample, other outputs as their numbers or, where
     they are large, the least, the mean and the greatest. In JSON, numbers that are not finite are

@@ -18,8 +18,9 @@ from graphcnn.evaluation import (
     EvaluationReport,
     Measurement,
 )
+from graphcnn.options import field_values
 
-from .format import printable
+from .format import printable, tuned
 
 _MOST_CLASSES = 20
 """Of more classes than this, only those that do worst are printed."""
@@ -36,7 +37,8 @@ def evaluation_json(report: EvaluationReport) -> dict[str, Any]:
         ``samples_per_second`` and either ``mean_squared_error`` and ``mean_absolute_error``, or
         ``scores``, ``loss``, ``accuracy``, ``classes`` and ``confusion``, a list of predicted
         counts for each true class) and ``agreement`` (``differing``, ``first_differing``, ten
-        indices at most, and ``largest_difference``; null where one engine ran). The precision or
+        indices at most, and ``largest_difference``; null where one engine ran) and ``tuned`` (the
+        settings of ``deploy.json``; null where there is none). The precision or
         recall of a class that was never predicted, or has no samples, is null.
     """
     return {
@@ -53,6 +55,7 @@ def evaluation_json(report: EvaluationReport) -> dict[str, Any]:
             for measured in report.measurements
         ],
         "agreement": report.agreement and _agreement_json(report.agreement),
+        "tuned": report.tuned and field_values(report.tuned),
     }
 
 
@@ -62,6 +65,7 @@ def evaluation_table(report: EvaluationReport) -> Group:
     head = f"{report.model} on {evaluation.samples:,} {report.split} samples of {report.data}"
     parts: list[RenderableType] = [Text(printable(head), style="bold"), ""]
     parts.append(_engine_table(report.measurements))
+    parts += [Text(tuned(report.tuned), style="dim")] if report.tuned else []
     if report.agreement:
         parts.append(Text(f"\n{agreement_text(report.agreement)}"))
     if isinstance(evaluation, Classification):

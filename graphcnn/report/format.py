@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
+from graphcnn.options import field_values, shorten
 from graphcnn.passes import ReceptiveField
+from graphcnn.runtime.settings import Settings
 from graphcnn.types import Dim
 
 
@@ -45,6 +47,23 @@ def field(value: ReceptiveField | None) -> str:
         return f"{sizes} (all)"
     strides = sorted({number(stride) for stride in value.stride})
     return f"{sizes} /{'x'.join(f'{stride:g}' for stride in strides)}"
+
+
+def tuned(settings: Settings) -> str:
+    """The settings of a ``deploy.json`` that were applied, as they are written there."""
+    spelled = (
+        f"{key}={value if isinstance(value, str) else shorten(value)}"
+        for key, value in field_values(settings).items()
+    )
+    return f"settings of deploy.json: {', '.join(spelled)}"
+
+
+def seconds(value: float) -> str:
+    """A time in the largest of seconds, milliseconds and microseconds that it fills."""
+    for unit, scale in (("s", 1.0), ("ms", 1e-3)):
+        if value >= scale:
+            return f"{value / scale:.3g} {unit}" if value < 1000 * scale else f"{value:,.0f} s"
+    return f"{value * 1e6:.3g} µs"
 
 
 def printable(text: str) -> str:

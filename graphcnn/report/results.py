@@ -13,8 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from graphcnn.evaluation import score_kind
+from graphcnn.options import field_values
 
-from .format import printable
+from .format import printable, tuned
 
 if TYPE_CHECKING:
     from graphcnn.runtime.run import Output, RunResult, Score
@@ -43,15 +44,16 @@ def results_json(result: RunResult, top: int) -> dict[str, Any]:
         top: How many of the highest scores of each sample to list.
 
     Returns:
-        ``model``, ``provider``, ``samples`` (the file of each, where there are several) and
-        ``outputs``: for each its ``name``, ``shape``, ``dtype``,
-        ``values`` (nested lists, or null for more than 10,000 elements) and ``top`` (for each
-        sample a list of ``index``, ``value`` and ``name`` where there are class names; null where
-        the output is not a row of scores a sample).
+        ``model``, ``provider``, ``tuned`` (the settings of ``deploy.json``; null where there is
+        none), ``samples`` (the file of each, where there are several) and ``outputs``: for each its
+        ``name``, ``shape``, ``dtype``, ``values`` (nested lists, or null for more than 10,000
+        elements) and ``top`` (for each sample a list of ``index``, ``value`` and ``name`` where
+        there are class names; null where the output is not a row of scores a sample).
     """
     return {
         "model": result.model,
         "provider": result.provider,
+        "tuned": result.tuned and field_values(result.tuned),
         **({"samples": list(result.samples)} if result.samples else {}),
         "outputs": [_output_json(output, top) for output in result.outputs],
     }
@@ -69,6 +71,7 @@ def results_table(result: RunResult, top: int) -> Group:
         summary, and the numbers themselves where they are few.
     """
     parts: list[RenderableType] = [Text(f"{result.model} on {result.provider}", style="dim")]
+    parts += [Text(tuned(result.tuned), style="dim")] if result.tuned else []
     others = []
     for output in result.outputs:
         scores = output.top(top)

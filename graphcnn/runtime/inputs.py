@@ -214,7 +214,7 @@ def _converted(array: Array, spec: TensorSpec, subject: str) -> Array:
     """The array in the input's own type, if that can hold its numbers."""
     try:
         with np.errstate(over="raise", invalid="raise"):
-            converted = array.astype(spec.dtype, order="C")
+            converted = array.astype(spec.dtype, order="C", copy=False)
     except FloatingPointError:
         converted = None
     exact = spec.dtype.kind in "biu"

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 
 from graphcnn.errors import RuntimeFailure, did_you_mean
 
-from .inputs import fit, read_inputs
-from .session import Provider, first_line, open_session
-from .signature import Array, TensorSpec, read_signature
+from .runner import Session, check_rows
+from .settings import Provider, Settings
+from .signature import Array, TensorSpec
 
 Progress = Callable[[int, int], None]
+
+
+class Samples(Protocol):
+    """Samples in an array, or read as they are asked for."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def __getitem__(self, rows: slice, /) -> Array:
+        """Some of them, [samples, ...]."""
 
 
 class Predictor:
@@ -25,10 +35,12 @@ class Predictor:
 
     Args:
         path: The file.
-        provider: ``auto`` takes CUDA where the installed onnxruntime can use it.
+        settings: How it is run; None: as ``deploy.json`` says, else the defaults.
+        provider: What runs it, in place of what the settings say.
 
     Attributes:
         path: The file.
+        tuned: The settings that are applied, if they are those of ``deploy.json``.
         engine: What runs it, for people.
         input: What it takes.
         output: What it gives.
@@ -39,19 +51,27 @@ class Predictor:
         RuntimeFailure: The file cannot be loaded, or has several inputs.
     """
 
-    def __init__(self, path: str | Path, provider: Provider = "auto") -> None:
-        self.path = str(path)
-        self._session = open_session(path, provider)
-        signature = read_signature(self._session)
-        if len(signature.inputs) != 1:
-            names = ", ".join(repr(spec.name) for spec in signature.inputs)
+    def __init__(
+        self,
+        path: str | Path,
+        settings: Settings | None = None,
+        *,
+        provider: Provider | None = None,
+    ) -> None:
+        self._session = session = Session(path, settings, provider=provider)
+        self.path = session.path
+        if len(session.inputs) != 1:
+            names = ", ".join(map(repr, session.inputs))
             raise RuntimeFailure(
-                f"{path} has {len(signature.inputs)} inputs: {names}",
+                f"{path} has {len(session.inputs)} inputs: {names}",
                 hint="a data set is fed to models of one input",
             )
-        self.input, self.output = signature.inputs[0], signature.outputs[0]
-        self.classes = signature.classes
-        self.engine = f"onnxruntime ({self._session.get_providers()[0]})"
+        self.input, self.output = (
+            next(iter(specs.values())) for specs in (session.inputs, session.outputs)
+        )
+        self.classes = session.classes
+        self.tuned = session.settings if session.tuned else None
+        self.engine = f"onnxruntime ({session.provider})"
 
     @property
     def input_sizes(self) -> tuple[int | None, ...]:
@@ -66,15 +86,14 @@ class Predictor:
         return known if self.output.shape and len(known) == len(sizes) else None
 
     def predict(
-        self, x: Array, batch_size: int = 256, progress: Progress = lambda done, total: None
+        self, x: Samples, batch_size: int = 256, progress: Progress = lambda done, total: None
     ) -> Array:
         """What the model gives for each sample.
 
         Args:
             x: The samples, channels last, [samples, ...]. They are put in the file's own layout
                 and type a batch at a time; nothing is scaled.
-            batch_size: How many run at once, unless the file fixes that. A last batch that is too
-                short for it is filled up, and what comes of the filling is dropped.
+            batch_size: How many run at once, unless the file or its settings say that.
             progress: Called with the samples done so far, and in all.
 
         Returns:
@@ -85,30 +104,32 @@ class Predictor:
         """
         if not len(x):
             raise RuntimeFailure(f"{self.path}: there are no samples to run it on")
-        fixed = self.input.shape[0]
-        step = fixed if isinstance(fixed, int) else batch_size
+        step = self._session.step or batch_size
         found: Array | None = None
         for start in range(0, len(x), step):
             batch = x[start : start + step]
-            rows = self._run(_filled(batch, step) if isinstance(fixed, int) else batch)
+            rows = self._run(batch)
             if found is None:
                 found = np.empty((len(x), *rows.shape[1:]), rows.dtype)
-            found[start : start + len(batch)] = rows[: len(batch)]
+            found[start : start + len(batch)] = rows
             progress(start + len(batch), len(x))
         assert found is not None
         return found
 
-    def _run(self, batch: Array) -> Array:
+    def feed(self, batch: Array) -> dict[str, Array]:
+        """Samples, channels last, in the file's own layout and type, by the name of its input.
+
+        Raises:
+            RuntimeFailure: They do not fit the model.
+        """
         if self.input.order == "channels first":
             batch = np.moveaxis(batch, -1, 1)
-        feed = fit(batch, self.input, "the data")
-        (rows,) = _run(self.path, self._session, [self.output], {self.input.name: feed})
-        if not rows.shape or len(rows) != len(batch):
-            raise RuntimeFailure(
-                f"{self.path}: output {self.output.name!r} has shape {list(rows.shape)} "
-                f"for a batch of {len(batch)} samples",
-                hint="its first axis must be the batch",
-            )
+        return self._session.fit(batch, "the data")
+
+    def _run(self, batch: Array) -> Array:
+        name = self.output.name
+        rows = self._session.run(self.feed(batch), [name])[name]
+        check_rows(self.path, name, rows, len(batch))
         return channels_last(rows, self.output)
 
 
@@ -131,9 +152,8 @@ def feature_maps(
         RuntimeFailure: The model or the image cannot be read, do not fit each other, or there are
             no such layers.
     """
-    session = open_session(path)
-    signature = read_signature(session)
-    maps = {spec.name: spec for spec in signature.outputs if len(spec.layout) == 4}
+    session = Session(path)
+    maps = {name: spec for name, spec in session.outputs.items() if len(spec.layout) == 4}
     if not maps:
         raise RuntimeFailure(
             f"{path}: none of its outputs has height and width",
@@ -145,13 +165,10 @@ def feature_maps(
                 f"{path}: no output with height and width is named {name!r}",
                 hint=did_you_mean(name, maps),
             )
-    chosen = [maps[name] for name in layers or maps]
-    feeds = read_inputs(image, signature.inputs)
-    given = channels_last(feeds[signature.inputs[0].name], signature.inputs[0])
-    found = _run(str(path), session, chosen, feeds)
-    return given[0], {
-        spec.name: channels_last(values, spec)[0]
-        for spec, values in zip(chosen, found, strict=True)
+    feeds, taken = session.fit(image), next(iter(session.inputs.values()))
+    found = session.run(feeds, list(layers or maps))
+    return channels_last(feeds[taken.name], taken)[0], {
+        name: channels_last(values, maps[name])[0] for name, values in found.items()
     }
 
 
@@ -160,21 +177,6 @@ def channels_last(values: Array, spec: TensorSpec) -> Array:
     return np.moveaxis(values, 1, -1) if spec.order == "channels first" else values
 
 
-def _run(
-    path: str, session: Any, outputs: Sequence[TensorSpec], feeds: dict[str, Array]
-) -> list[Array]:
-    try:
-        found: list[Array] = session.run([spec.name for spec in outputs], feeds)
-    except Exception as error:
-        raise RuntimeFailure(f"{path}: onnxruntime cannot run it: {first_line(error)}") from error
-    return found
-
-
 def _sample_sizes(spec: TensorSpec) -> tuple[int | None, ...]:
     last = spec.swapped() if spec.order == "channels first" else None
     return tuple(size if isinstance(size, int) else None for size in (last or spec).shape[1:])
-
-
-def _filled(batch: Array, size: int) -> Array:
-    """A batch of exactly this size: what is missing repeats its last sample."""
-    return batch[np.minimum(np.arange(size), len(batch) - 1)] if len(batch) < size else batch

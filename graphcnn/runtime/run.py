@@ -13,9 +13,9 @@ import numpy as np
 from graphcnn.errors import RuntimeFailure
 from graphcnn.files import replacing
 
-from .inputs import fit_inputs, read_inputs
-from .session import Provider, first_line, open_session
-from .signature import Array, Signature, read_signature
+from .runner import Session
+from .settings import Provider, Settings
+from .signature import Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +79,14 @@ class RunResult:
         provider: What ran it, as onnxruntime calls it.
         outputs: Its results, in the order of the file.
         samples: The file that each sample was read from, where there was more than one.
+        tuned: The settings that were applied, if they are those of ``deploy.json``.
     """
 
     model: str
     provider: str
     outputs: tuple[Output, ...]
     samples: tuple[str, ...] = ()
+    tuned: Settings | None = None
 
     def save(self, path: str | Path) -> None:
         """Write all outputs to an .npz file, by their names, whole or not at all.
@@ -99,7 +101,9 @@ class RunResult:
 
 
 def run(
-    model: str | Path, inputs: str | Path | Mapping[str, Any] | Any, provider: Provider = "auto"
+    model: str | Path,
+    inputs: str | Path | Mapping[str, Any] | Any,
+    provider: Provider | None = None,
 ) -> RunResult:
     """Run a model once.
 
@@ -107,60 +111,48 @@ def run(
         model: An .onnx file.
         inputs: A .npy, .npz or image file, arrays by the names of the inputs, or one array for a
             model of one input.
-        provider: ``auto`` takes CUDA where the installed onnxruntime can use it.
+        provider: What runs it, in place of what ``deploy.json`` says.
 
     Raises:
         MissingExtra: onnxruntime is not installed, or Pillow and the input is an image.
         RuntimeFailure: The model or the inputs cannot be read, do not fit each other, or the
             provider is not there.
     """
-    session = open_session(model, provider)
-    signature = read_signature(session)
-    if isinstance(inputs, str | Path):
-        feeds = read_inputs(inputs, signature.inputs)
-    else:
-        feeds = fit_inputs(inputs, signature.inputs)
-    return _run(session, signature, str(model), feeds)
+    return _run(Session(model, provider=provider), inputs)
 
 
 def run_files(
-    model: str | Path, files: Sequence[str | Path], provider: Provider = "auto"
+    model: str | Path, files: Sequence[str | Path], provider: Provider | None = None
 ) -> RunResult:
     """Run a model on each of several files, and put what comes out together along the batch.
 
     Args:
         model: An .onnx file.
         files: .npy, .npz or image files.
-        provider: ``auto`` takes CUDA where the installed onnxruntime can use it.
+        provider: What runs it, in place of what ``deploy.json`` says.
 
     Raises:
         MissingExtra: onnxruntime is not installed, or Pillow and an input is an image.
         RuntimeFailure: As of `run`; or the results of two files have other shapes.
     """
+    session = Session(model, provider=provider)
+    results = [_run(session, path) for path in files]
     if len(files) == 1:
-        return run(model, files[0], provider)
-    session = open_session(model, provider)
-    signature = read_signature(session)
-    results = [
-        _run(session, signature, str(model), read_inputs(path, signature.inputs)) for path in files
-    ]
+        return results[0]
     outputs = tuple(_joined(found) for found in zip(*(r.outputs for r in results), strict=True))
-    samples = [
+    samples = tuple(
         str(path) for path, result in zip(files, results, strict=True) for _ in _samples(result)
-    ]
-    return RunResult(str(model), results[0].provider, outputs, tuple(samples))
-
-
-def _run(session: Any, signature: Signature, model: str, feeds: dict[str, Array]) -> RunResult:
-    try:
-        found = session.run(None, feeds)
-    except Exception as error:
-        raise RuntimeFailure(f"{model}: onnxruntime cannot run it: {first_line(error)}") from error
-    outputs = tuple(
-        Output(spec.name, values, spec.layout, _names(signature.classes, values))
-        for spec, values in zip(signature.outputs, found, strict=True)
     )
-    return RunResult(model, session.get_providers()[0], outputs)
+    return replace(results[0], outputs=outputs, samples=samples)
+
+
+def _run(session: Session, inputs: Any) -> RunResult:
+    outputs = tuple(
+        Output(name, values, session.outputs[name].layout, _names(session.classes, values))
+        for name, values in session.run(inputs).items()
+    )
+    tuned = session.settings if session.tuned else None
+    return RunResult(session.path, session.provider, outputs, tuned=tuned)
 
 
 def _samples(result: RunResult) -> range:

@@ -14,6 +14,7 @@ from graphcnn.passes import peak_memory
 from graphcnn.types import Dim, is_symbolic
 
 from .session import first_line, open_session
+from .settings import Settings
 
 _LARGEST_ACTIVATIONS = 2**32
 """A model whose activations take more bytes than this is not run."""
@@ -54,7 +55,7 @@ def smoke_run(network: Graph, lowered: Lowered, path: Path) -> str:
 
 
 def _run(network: Graph, model: Path | bytes, size: int) -> None:
-    session = open_session(model, "cpu", optimize=False)
+    session = open_session(model, Settings(provider="cpu"), optimize=False)
     rng = np.random.default_rng(0)
     feeds = {node.name: random_value(rng, network, node.name, size) for node in network.inputs}
     try:

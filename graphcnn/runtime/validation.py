@@ -22,6 +22,7 @@ from graphcnn.passes import AssignLayout, Pass, apply_passes
 from graphcnn.weights import WeightStore
 
 from .session import first_line, open_session
+from .settings import Settings
 from .smoke import open_size, random_value
 
 Array = np.ndarray[Any, Any]
@@ -101,7 +102,7 @@ class Validator:
         with TemporaryDirectory(prefix="graphcnn-") as folder:
             path = Path(folder) / "model.onnx"
             write_model(plan_file(lowered, path, "auto"), path)
-            session = open_session(path, "cpu", optimize=False)
+            session = open_session(path, Settings(provider="cpu"), optimize=False)
             try:
                 return list(session.run(list(graph.outputs), feeds))
             except Exception as error:

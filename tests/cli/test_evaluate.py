@@ -18,6 +18,8 @@ from graphcnn.cli.evaluate import command
 from graphcnn.errors import CheckFailed, DataError, ErrorGroup, GraphError
 from graphcnn.evaluation import Agreement, EvaluationReport, Measurement, evaluate_scores
 from graphcnn.report.evaluation import evaluation_json, evaluation_table
+from graphcnn.runtime.deploy import Deployment, write_deployment
+from graphcnn.runtime.settings import Settings
 from graphcnn.weights import WeightStore
 
 MODEL = """
@@ -100,6 +102,17 @@ class TestAnOnnxFile:
         assert "class precision recall support\n" in text
         assert "true \\ predicted 0 1 2\n" in text
         assert "TensorFlow" not in text
+
+    def test_says_which_settings_apply(self, compiled: Path, data: Path) -> None:
+        assert json.loads(printed(compiled, "--data", data, "--json"))["tuned"] is None
+        made = Deployment.of(compiled, Settings(threads=1), processor="a processor", measured={})
+        write_deployment(compiled.parent, made)
+        assert (
+            "settings of deploy.json: provider=auto, threads=1, optimization=all, spinning=true, "
+            "micro_batch=null"
+        ) in " ".join(printed(compiled, "--data", data).split())
+        found = json.loads(printed(compiled, "--data", data, "--json", "--provider", "cpu"))
+        assert (found["tuned"]["provider"], found["tuned"]["threads"]) == ("cpu", 1)
 
     def test_json(self, compiled: Path, data: Path) -> None:
         found = json.loads(printed(compiled, "--data", data, "--json"))

@@ -63,8 +63,8 @@ class TestRun:
     def test_a_fixed_batch(self, tmp_path: Path) -> None:
         model = identity_model(tmp_path / "m.onnx", (2, 2, 1), batch=3)
         assert run(model, np.zeros((3, 1, 2, 2))).outputs[0].values.shape == (3, 1, 2, 2)
-        with pytest.raises(RuntimeFailure, match="a batch of 2, not 3"):
-            run(model, np.zeros((2, 1, 2, 2)))
+        x = np.random.default_rng(0).random((7, 1, 2, 2), np.float32)
+        np.testing.assert_array_equal(run(model, x).outputs[0].values, x)
 
     @pytest.mark.parametrize("number", ["FLOAT", "DOUBLE", "INT64", "UINT8", "BOOL", "FLOAT16"])
     def test_files_of_other_tools(self, tmp_path: Path, number: str) -> None:
@@ -129,18 +129,18 @@ class TestSignature:
         self, tmp_path: Path, shape: tuple[int | str, ...], layout: str
     ) -> None:
         model = plain_model(tmp_path / "m.onnx", shape, TensorProto.FLOAT, "Identity")
-        (spec,) = read_signature(open_session(model, "cpu")).inputs
+        (spec,) = read_signature(open_session(model)).inputs
         assert spec.layout == layout
 
     def test_the_stated_layout_is_taken_even_if_unlikely(self, tmp_path: Path) -> None:
         model = identity_model(tmp_path / "m.onnx", (3, 8, 8), input_layout="nhwc")
-        assert read_signature(open_session(model, "cpu")).inputs[0].layout == "NHWC"
+        assert read_signature(open_session(model)).inputs[0].layout == "NHWC"
 
     @pytest.mark.parametrize("text", ["", "{", "[]", '{"image": 3}', '{"image": "NC"}', "[" * 9999])
     def test_metadata_that_makes_no_sense_is_passed_over(self, tmp_path: Path, text: str) -> None:
         model = identity_model(tmp_path / "m.onnx", (8, 8, 3))
         edit_metadata(model, input_layouts=text, output_layouts=text, classes=text)
-        signature = read_signature(open_session(model, "cpu"))
+        signature = read_signature(open_session(model))
         assert signature.inputs[0].layout == signature.outputs[0].layout == "NCHW"
         assert signature.classes == ()
 
