@@ -48,6 +48,11 @@ class Tolerance:
         return self.atol + self.rtol * scale
 
 
+ROUNDED = {"fp16": Tolerance(5e-3, 1e-4), "fp16-body": Tolerance(2e-2, 1e-3)}
+"""What is close enough by the precision that a file states: float16 rounds to one part in 2048, and
+sums of rounded numbers differ by a few of those."""
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """How far one value of A and one of B are apart, over all samples.

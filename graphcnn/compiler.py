@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
@@ -46,6 +47,9 @@ from .weights import WeightStore
 if TYPE_CHECKING:
     from .export import Lowered
     from .export.writer import ExternalData
+    from .quantization import QualityReport, Quantization, QuantizationReport
+    from .quantization.precision import Precision
+    from .quantization.quantize import Progress as Stages
 
 InputLayout = Literal["nchw", "nhwc"]
 
@@ -69,6 +73,8 @@ class CompileReport:
         verified: How it was checked, for people.
         passes: What each pass did.
         seconds: How long it all took.
+        quality: How good it is beside the float32 file, if that was measured.
+        quantization: What was put into integers, if it was.
     """
 
     path: Path
@@ -79,6 +85,8 @@ class CompileReport:
     verified: str
     passes: tuple[PassRecord, ...]
     seconds: float
+    quality: QualityReport | None = None
+    quantization: QuantizationReport | None = None
 
 
 def register_pass(step: Pass) -> Pass:
@@ -151,6 +159,8 @@ def compile(
     input_layout: InputLayout = "nchw",
     opset: int | None = None,
     external_data: ExternalData = "auto",
+    precision: Precision = "fp32",
+    quantization: Quantization | None = None,
     taps: Iterable[str] = (),
     verify: bool = True,
     force: bool = False,
@@ -158,6 +168,7 @@ def compile(
     validate: bool = False,
     print_after: Sequence[str] = (),
     progress: Callable[[int, int], None] = lambda done, total: None,
+    stages: Stages = lambda stage, done, total: None,
 ) -> CompileReport:
     """Compile a graph to an .onnx file, which appears when it is complete and checked.
 
@@ -171,6 +182,11 @@ def compile(
         input_layout: Whether inputs and outputs with spatial axes are channels first or last.
         opset: The version of ONNX's operators; 17 if None.
         external_data: Whether weights go into ``PATH.data``; ``auto`` is past 2 GiB only.
+        precision: ``fp32`` leaves the network as it is; ``fp16`` stores float32 weights as float16
+            and computes in float32; ``fp16-body`` computes in float16 between float32 inputs and
+            outputs; ``int8`` computes in 8-bit integers what onnxruntime has kernels for.
+        quantization: The data that ranges are calibrated on and losses measured on, and the loss
+            that is allowed. int8 needs it; with fp16 and fp16-body it says what to measure.
         taps: Names of nodes whose values become outputs too; ``["all"]`` is every node.
         verify: Whether onnxruntime, where it is installed, runs the file once.
         force: Whether an existing file may be replaced.
@@ -179,16 +195,17 @@ def compile(
             that moves a value is refused.
         print_after: The passes to print the graph after.
         progress: Called with the bytes of weights written so far, and in all.
+        stages: Called as the quantization goes on, with what is done, how much of it, and in all.
 
     Returns:
         What was written.
 
     Raises:
-        CheckFailed: The graph's own budget does not hold, a pass moved a value, or the file does
-            not run as inferred.
+        CheckFailed: The graph's own budget does not hold, a pass moved a value, the file does
+            not run as inferred, or it loses more than `quantization` allows.
         GraphCNNError: Of the kind that says what is wrong; no file is left then.
     """
-    from .export import check_structure, data_path, lower, plan_file, write_model
+    from .export import check_structure, data_path, in_half, lower, plan_file, write_model
     from .export.builder import DEFAULT_OPSET
     from .export.writer import ExternalData
 
@@ -196,6 +213,10 @@ def compile(
     path = Path(path)
     if external_data not in get_args(ExternalData):
         raise ExportError(f"external_data: expected one of {get_args(ExternalData)}")
+    if precision != "fp32" or quantization is not None:
+        from .quantization.precision import check_precision, into_integers, measured
+
+        check_precision(precision, quantization, external_data)
     check_target(path, force)
     if isinstance(weights, str | Path) and Path(weights).resolve() == path.resolve():
         raise ExportError(f"{path} holds the weights", hint="write the model to another file")
@@ -208,27 +229,39 @@ def compile(
     steps = pipeline(input_layout, disable, store)
     records = apply_passes(network, steps, print_after, _observer(network, store, validate))
     store = store.deriving(network.derived)
-    metadata = _metadata(network, store, classes_of(graph, store))
-    lowered = lower(network, store, DEFAULT_OPSET if opset is None else opset, metadata)
+    metadata = _metadata(network, store, classes_of(graph, store), precision)
+    opset = DEFAULT_OPSET if opset is None else opset
+    single = partial(lower, network, store, opset, metadata)
+    if precision == "fp16-body":
+        network = in_half(network)
+    lowered = lower(network, store, opset, metadata, half_weights=precision == "fp16")
     check_structure(lowered)
     plan = plan_file(lowered, path, external_data)
     if plan.split:
         check_target(data_path(path), force)
-    with replacing(path) as partial:
+    nodes, quality, quantized = len(lowered.model.graph.node), None, None
+    with replacing(path) as made:
         _check_space(lowered, path)
-        write_model(plan, partial, _Counter(lowered.weight_bytes, progress))
-        verified = _verify(network, lowered, partial) if verify else CHECKED
+        write_model(plan, made, _Counter(lowered.weight_bytes, progress))
+        verified = _verify(network, lowered, made) if verify else CHECKED
         verified += ", each pass validated" if validate else ""
-        size = sum(file.stat().st_size for file in partial.parent.iterdir())
+        if precision == "int8" and quantization:
+            quantized, nodes = into_integers(made, quantization, stages)
+            quality = quantized.quality
+        elif quantization:
+            quality = measured(made, single, quantization, stages)
+        size = sum(file.stat().st_size for file in made.parent.iterdir())
     return CompileReport(
         path=path,
         bytes=size,
-        nodes=len(lowered.model.graph.node),
+        nodes=nodes,
         params=sum(spec.elements for spec in graph.weights.values()),
         weights=store.origin,
         verified=verified,
         passes=tuple(records),
         seconds=time.perf_counter() - start,
+        quality=quality,
+        quantization=quantized,
     )
 
 
@@ -291,7 +324,9 @@ def _observer(graph: Graph, store: WeightStore, validate: bool) -> Callable[[Pas
     return Validator(graph, store)
 
 
-def _metadata(graph: Graph, store: WeightStore, classes: tuple[str, ...]) -> dict[str, str]:
+def _metadata(
+    graph: Graph, store: WeightStore, classes: tuple[str, ...], precision: Precision
+) -> dict[str, str]:
     inputs = {node.name: _axes(graph, node.name) for node in graph.inputs}
     outputs = {name: _axes(graph, source) for name, source in graph.outputs.items()}
     found = {
@@ -300,6 +335,8 @@ def _metadata(graph: Graph, store: WeightStore, classes: tuple[str, ...]) -> dic
         "graphcnn.input_layouts": json.dumps(inputs),
         "graphcnn.output_layouts": json.dumps(outputs),
     }
+    if precision != "fp32":
+        found["graphcnn.precision"] = precision
     if classes:
         found["graphcnn.classes"] = json.dumps(classes)
     if graph.digest:

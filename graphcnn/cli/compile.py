@@ -14,11 +14,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options as shared
+from .progress import stages_bar
 
 if TYPE_CHECKING:
     from graphcnn.compiler import CompileReport
+    from graphcnn.quantization import Quantization
 
 _STDOUT = "-"
+
+_INTEGERS = ("data", "budget", "calibration", "calibration_samples", "keep_float", "sensitivity")
 
 
 @click.command("compile", short_help="Compile a model file to a checked .onnx file.")
@@ -58,6 +62,41 @@ _STDOUT = "-"
     show_default=True,
     help="Weights in a file of their own; auto is past 2 GiB.",
 )
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "fp16", "fp16-body", "int8"]),
+    default="fp32",
+    show_default=True,
+    help="fp16 halves the file: weights are stored so, and computed with in float32; fp16-body "
+    "computes in float16 as well; int8 quarters it, and computes in 8-bit integers.",
+)
+@click.option(
+    "--data",
+    metavar="DATA",
+    help="What int8 is calibrated on, and losses are measured on: data as evaluate takes them, or "
+    "a .npy file of samples without labels.",
+)
+@shared.accuracy_budget
+@click.option(
+    "--calibration",
+    type=click.Choice(["minmax", "entropy", "percentile"]),
+    default="minmax",
+    show_default=True,
+    help="How the range of an int8 activation is chosen.",
+)
+@click.option(
+    "--calibration-samples",
+    type=click.IntRange(1),
+    default=512,
+    show_default=True,
+    help="How many samples it is measured on.",
+)
+@click.option("--keep-float", metavar="NAME,...", help="Layers that int8 leaves in float32.")
+@click.option(
+    "--sensitivity",
+    is_flag=True,
+    help="Measure what each layer alone loses in int8, also where the budget holds.",
+)
 @click.option("--taps", metavar="NAME,...", help="Layers whose values become outputs; or all.")
 @click.option("--no-verify", is_flag=True, help="Do not run the file once in onnxruntime.")
 @click.option(
@@ -83,6 +122,8 @@ def command(model: str, output: str | None, **options: Any) -> None:
     Examples:
       graphcnn compile model.yaml -o model.onnx
       graphcnn compile model.yaml --weights model.safetensors --batch 1
+      graphcnn compile model.yaml --weights model.safetensors --precision fp16
+      graphcnn compile model.keras --precision int8 --data photos/ --budget accuracy=0.002
       graphcnn compile model.keras --input-shape 224,224,3
       graphcnn compile model.yaml --taps all -o features.onnx
       graphcnn compile model.yaml -o - | ssh device 'cat > model.onnx'
@@ -93,13 +134,14 @@ def command(model: str, output: str | None, **options: Any) -> None:
     target = output or str(Path(model).with_suffix(".onnx"))
     as_json, explain, timed = (options.pop(k) for k in ("as_json", "explain", "time_passes"))
     options["verify"] = not options.pop("no_verify")
-    for key in ("taps", "disable"):
+    for key in ("taps", "disable", "keep_float"):
         names = (options[key] or "").split(",")
         options[key] = [name.strip() for name in names if name.strip()]
+    options["quantization"] = _quantization(options)
     if Path(target).resolve() == Path(model).resolve():
         raise click.UsageError(f"{target} is the model file itself")
-    with _destination(target) as path, _progress() as progress:
-        report = compile_graph(graph, path, progress=progress, **options)
+    with _destination(target) as path, _progress() as progress, stages_bar() as stages:
+        report = compile_graph(graph, path, progress=progress, stages=stages, **options)
     _print_passes(report, explain, timed)
     if as_json:
         click.echo(json.dumps(_as_json(report, target)), err=target == _STDOUT)
@@ -110,6 +152,49 @@ def command(model: str, output: str | None, **options: Any) -> None:
         f"({report.weights}), {report.seconds:.2f} s; {report.verified}",
         err=True,
     )
+    _print_quality(report)
+
+
+def _quantization(options: dict[str, Any]) -> Quantization | None:
+    """What the options say of data and losses, taken out of them."""
+    data, budget, method, samples, floats, rank = (options.pop(key) for key in _INTEGERS)
+    integers = options["precision"] == "int8"
+    if data is None:
+        if budget:
+            raise click.UsageError("--budget needs --data to measure the loss on")
+        return None
+    if (floats or rank) and not integers:
+        raise click.UsageError("--keep-float and --sensitivity are for --precision int8")
+    from graphcnn.quantization import Limit, Quantization
+
+    limit = Limit.parse(budget) if budget else None
+    return Quantization(
+        data=data, limit=limit, method=method, samples=samples, floats=tuple(floats), rank=rank
+    )
+
+
+def _print_quality(report: CompileReport) -> None:
+    if report.quality is None:
+        return
+    from graphcnn.report.console import show
+    from graphcnn.report.quantization import quality_line, quantization_table
+
+    if report.quantization:
+        show(quantization_table(report.quantization), stderr=True)
+    else:
+        click.echo(quality_line(report.quality), err=True)
+
+
+def _quality_json(report: CompileReport) -> dict[str, Any]:
+    if report.quality is None:
+        return {}
+    from graphcnn.report.quantization import quality_json, quantization_json
+
+    integers = report.quantization
+    return {
+        "quality": quality_json(report.quality),
+        "quantization": quantization_json(integers) if integers else None,
+    }
 
 
 @contextmanager
@@ -172,6 +257,7 @@ def _as_json(report: CompileReport, target: str) -> dict[str, Any]:
         "weights": report.weights,
         "verified": report.verified,
         "seconds": round(report.seconds, 3),
+        **_quality_json(report),
         "passes": [
             {
                 "name": record.name,

@@ -22,6 +22,17 @@ data = click.option(
     "images, or mnist, fashion_mnist, cifar10.",
 )
 
+
+def accuracy_budget(command: F) -> F:
+    """What must be kept of the float32 file's accuracy: `budget`."""
+    return click.option(
+        "--budget",
+        metavar="KEEP",
+        help="The most accuracy that may be lost, such as accuracy=0.002 for 0.2 points; without "
+        "labels the least signal-to-noise ratio in dB, such as snr=30.",
+    )(command)
+
+
 split = click.option(
     "--split",
     type=click.Choice(["test", "train"]),
@@ -30,12 +41,21 @@ split = click.option(
     help="Which part of the data.",
 )
 
+PROVIDERS = click.Choice(["auto", "cpu", "cuda", "openvino"])
+
 provider = click.option(
     "--provider",
-    type=click.Choice(["auto", "cpu", "cuda"]),
+    type=PROVIDERS,
     default="auto",
     show_default=True,
     help="What runs it; auto takes CUDA where the installed onnxruntime can use it.",
+)
+
+deployed_provider = click.option(
+    "--provider",
+    type=PROVIDERS,
+    help="What runs it; auto takes CUDA where the installed onnxruntime can use it.  "
+    "[default: what deploy.json beside the file says, else auto]",
 )
 
 

@@ -30,6 +30,27 @@ def samples_bar(label: str) -> Iterator[Any]:
 
 
 @contextmanager
+def stages_bar() -> Iterator[Any]:
+    """A callback for a stage, what is done of it and in all: bars on a terminal, else nothing."""
+    if not sys.stderr.isatty():
+        yield lambda stage, done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        tasks: dict[str, Any] = {}
+
+        def tick(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage)
+            bar.update(tasks[stage], completed=done, total=total)
+
+        yield tick
+
+
+@contextmanager
 def epoch_lines(epochs: int, log: str | None) -> Iterator[EpochLines]:
     """A `graphcnn.training.Progress`: a bar for the epoch on a terminal, and a line an epoch.
 

@@ -38,8 +38,12 @@ from .progress import samples_bar
     metavar="DATA",
     help="Run them on a .npy or .npz file, an image, or what train and evaluate take.",
 )
-@click.option("--rtol", type=float, default=1e-4, show_default=True, help="See above.")
-@click.option("--atol", type=float, default=1e-6, show_default=True, help="See above.")
+@click.option(
+    "--rtol", type=float, help="See above.  [default: 1e-4; by precision where one is stated]"
+)
+@click.option(
+    "--atol", type=float, help="See above.  [default: 1e-6; by precision where one is stated]"
+)
 @click.option("--per-layer", is_flag=True, help="Compare every layer that both have.")
 @click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of what is drawn."
@@ -75,6 +79,7 @@ def command(
     over all of that output. The relative error shown is the largest absolute error divided by
     max |A|, the cosine is the lowest of any sample, and NaN never agrees. Inputs and outputs belong
     together by name, else by order; data are channels last, or channels first where only that fits.
+    A file that states its precision gets the tolerance of that, which is shown.
 
     With --per-layer, every layer that both name is compared likewise, in order, and the first to
     leave the tolerance is named. What a pass has fused is on one side only, and is passed over. In

@@ -2,6 +2,7 @@
 
 from .builder import Initializer, Lowered, lower
 from .check import check_structure, stand_in
+from .half import in_half
 from .writer import SizeLimit, data_path, plan_file, write_model
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "SizeLimit",
     "check_structure",
     "data_path",
+    "in_half",
     "lower",
     "plan_file",
     "stand_in",

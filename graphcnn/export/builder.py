@@ -3,12 +3,15 @@
 The result holds the model without its weights, and beside it the weights as arrays yet to load.
 Names are the graph's own: a node's result is named like the node, what its operator makes on the
 way is named ``NODE/optype``, and every ONNX node says which line it came from.
+
+Weights can be stored in half precision and computed with in float32: a Cast stands between, one for
+each weight. The same Casts give an operator float32 that is too wide for float16 (`Op.wide`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,10 +49,11 @@ class Initializer:
     Attributes:
         name: Its name in the file.
         dims: Its shape in the file.
-        dtype: Its element type.
+        dtype: Its element type; float32 numbers are rounded to float16 as they are written.
         load: Returns an array whose elements, in C order, are the ones to write. Its own shape may
             differ from `dims`, so that a rearranged weight need not be copied.
         fixed: It is no weight but the operator's own numbers, on which shapes may depend.
+        layer: The first node that has it, if it is a weight.
     """
 
     name: str
@@ -57,6 +61,7 @@ class Initializer:
     dtype: DType
     load: Callable[[], Array]
     fixed: bool = False
+    layer: Node | None = None
 
     @property
     def bytes(self) -> int:
@@ -87,6 +92,8 @@ def lower(
     weights: WeightStore,
     opset: int = DEFAULT_OPSET,
     metadata: Mapping[str, str] | None = None,
+    *,
+    half_weights: bool = False,
 ) -> Lowered:
     """Lower a graph whose layouts are assigned.
 
@@ -95,6 +102,7 @@ def lower(
         weights: A weight for each that the graph asks for.
         opset: The version of ONNX's operators.
         metadata: What to write into the model beside it.
+        half_weights: Whether float32 weights are stored as float16, and cast where they are used.
 
     Raises:
         ExportError: The opset is not one that can be written.
@@ -104,7 +112,7 @@ def lower(
             f"opset {opset} cannot be written",
             hint=f"{OPSETS[0]} to {OPSETS[-1]}; {DEFAULT_OPSET} runs on the most runtimes",
         )
-    builder = _Builder(graph, weights, opset)
+    builder = _Builder(graph, weights, opset, half_weights)
     body = builder.build()
     model = helper.make_model(
         body,
@@ -121,10 +129,12 @@ class _Builder:
     graph: Graph
     weights: WeightStore
     opset: int
+    half_weights: bool
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     initializers: dict[str, Initializer] = field(default_factory=dict)
     values: dict[str, str] = field(default_factory=dict)
     shared: dict[Any, str] = field(default_factory=dict)
+    casts: dict[str, str] = field(default_factory=dict)
     taken: set[str] = field(default_factory=set)
     counts: dict[str, int] = field(default_factory=dict)
 
@@ -182,6 +192,11 @@ class _Context:
         self.operands = tuple(builder.values[source] for source in node.inputs)
         self.inputs = graph.input_types(node)
         self.output = graph.type(node.name)
+        self._widens = node.op.wide and self.output.dtype == DType.float16
+        if self._widens:
+            self.operands = tuple(self._cast(x, DType.float32) for x in self.operands)
+            self.inputs = tuple(replace(x, dtype=DType.float32) for x in self.inputs)
+            self.output = replace(self.output, dtype=DType.float32)
         self.layouts = tuple(graph.node(source).layout for source in node.inputs)
         self.layout = node.layout
         self.users = tuple(user.op for user in graph.users(node.name))
@@ -191,6 +206,7 @@ class _Context:
         """Lower the node and return the value that holds its result, called `name` if it is new."""
         try:
             result = self._node.op.lower(self)
+            result = self._cast(result, DType.float16) if self._widens else result
         except GraphCNNError as error:
             raise self._builder.graph.explained(error, self._node) from None
         made = [node for node in self._emitted if result in node.output]
@@ -214,6 +230,9 @@ class _Context:
         self._emitted.append(node)
         return name
 
+    def _cast(self, value: str, dtype: DType) -> str:
+        return self.emit("Cast", [value], to=dtype.onnx)
+
     def weight(self, role: str, view: View | None = None, dims: Sequence[int] = ()) -> str:
         name = self._node.weights[role]
         weight = self._builder.weights[name]
@@ -227,9 +246,18 @@ class _Context:
                 raise WeightError(f"weight {name} was read as {found}")
             return view(array) if view else array
 
-        return self._builder.share(
-            (name, view, shape), name, lambda unused: Initializer(unused, shape, spec.dtype, load)
+        narrow = self._builder.half_weights and spec.dtype == DType.float32
+        dtype = DType.float16 if narrow else spec.dtype
+        stored = self._builder.share(
+            (name, view, shape),
+            name,
+            lambda unused: Initializer(unused, shape, dtype, load, layer=self._node),
         )
+        if dtype == DType.float16 and self.output.dtype == DType.float32:
+            casts = self._builder.casts
+            casts[stored] = casts.get(stored) or self._cast(stored, DType.float32)
+            return casts[stored]
+        return stored
 
     def broadcast(self, role: str, function: View | None = None) -> str:
         shape = self._builder.graph.weight(self._node.weights[role]).shape
@@ -240,7 +268,7 @@ class _Context:
 
     def constant(self, values: Any, dtype: DType | None = None) -> str:
         dtype = dtype or self.output.dtype
-        array = np.asarray(values, dtype.numpy)
+        array = _constant(values, dtype)
         return self._builder.share(
             (array.shape, dtype, array.tobytes()),
             "constant",
@@ -248,9 +276,33 @@ class _Context:
         )
 
     def channel_constant(self, values: Any) -> str:
-        array = np.asarray(values, self.output.dtype.numpy)
+        array = np.asarray(values)
         view, dims = _spread(array.shape, self.output, self.layout)
         return self.constant(view(array).reshape(dims) if view else array)
+
+
+def _constant(values: Any, dtype: DType) -> Array:
+    """Fixed numbers in an element type; what float16 would round to zero stays above it.
+
+    An epsilon that vanishes would let a zero divide.
+
+    Raises:
+        ExportError: A number is more than float16 holds.
+    """
+    if dtype != DType.float16:
+        return np.asarray(values, dtype.numpy)
+    wide = np.asarray(values, np.float64)
+    with np.errstate(over="ignore"):
+        array = wide.astype(dtype.numpy)
+    lost = np.isinf(array) & np.isfinite(wide)
+    if lost.any():
+        raise ExportError(
+            f"it computes with {wide[lost].flat[0]:g}, and float16 holds no more "
+            f"than {np.finfo(np.float16).max:,.0f}",
+            hint="--precision fp32, or fp16, which computes in float32",
+        )
+    smallest = np.copysign(np.finfo(np.float16).smallest_subnormal, wide)
+    return np.where((array == 0) & (wide != 0), smallest, array).astype(dtype.numpy)
 
 
 def _spread(
@@ -284,8 +336,10 @@ def _value_names(graph: Graph) -> dict[str, str]:
         if output in inputs and output != source:
             raise ExportError(f"output {output!r} has the name of an input, and is not that input")
         if output in names and output != source:
-            layout = graph.node(output).layout
-            names[output] = graph.unused(f"{output}/{str(layout).replace(' ', '_')}")
+            kind = str(graph.node(output).layout).replace(" ", "_")
+            if graph.type(output).dtype != graph.type(source).dtype:
+                kind = graph.type(output).dtype.label
+            names[output] = graph.unused(f"{output}/{kind}")
     settled = {source for output, source in graph.outputs.items() if output == source} | inputs
     for output, source in graph.outputs.items():
         if source not in settled:

@@ -12,6 +12,7 @@ passes that did it; then, on the node that yields the layer's value, how that li
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 
@@ -71,6 +72,17 @@ def read(text: str) -> Provenance | None:
         else:
             return None
     return found if found.layers else None
+
+
+def merged(texts: Sequence[str]) -> str:
+    """What a node says that does what several did, the one whose value it yields first."""
+    lines = [line for text in texts for line in text.splitlines()]
+    last = [line for line in texts[0].splitlines() if line.startswith(_LAYOUT)]
+    layers = [line for line in lines if not line.startswith((_PASSES, _LAYOUT))]
+    found = [line.removeprefix(_PASSES) for line in lines if line.startswith(_PASSES)]
+    passes = dict.fromkeys(name for line in found for name in line.split(", "))
+    said = [_PASSES + ", ".join(passes)] if passes else []
+    return "\n".join([*dict.fromkeys(layers), *said, *last])
 
 
 def _written(layer: Origin) -> str:

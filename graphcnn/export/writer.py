@@ -4,7 +4,8 @@ A protobuf message is its fields one after another, and a length-delimited field
 length and its bytes. So the graph's length can be known before any weight is: it is the length of
 the graph without initializers, plus for each initializer that of its header and its raw data. The
 writer sends the model's other fields, the graph's tag and length, the graph without initializers,
-and then each initializer as it is loaded, in blocks.
+and then each initializer as it is loaded, in blocks, which are rounded where the initializer is of
+half precision.
 
 Past protobuf's 2 GiB the raw data goes into a file beside the model, as ONNX's external data.
 """
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 import onnx
 
 from graphcnn.errors import ExportError, WeightError
+from graphcnn.types import DType
 from graphcnn.weights import check_finite
 
 from .builder import Initializer, Lowered
@@ -178,6 +180,7 @@ def _write_head(plan: FilePlan, out: BinaryIO) -> None:
 def _write_elements(item: Initializer, out: BinaryIO, progress: Progress) -> None:
     written = 0
     for block in _blocks(item.load()):
+        block = _rounded(item, block)
         if block.dtype != item.dtype.numpy:
             raise WeightError(f"weight {item.name} is {block.dtype}, declared as {item.dtype}")
         check_finite(item.name, block)
@@ -186,6 +189,30 @@ def _write_elements(item: Initializer, out: BinaryIO, progress: Progress) -> Non
         progress(block.nbytes)
     if written != item.bytes:
         raise WeightError(f"weight {item.name} has {written} bytes, declared as {item.bytes}")
+
+
+def _rounded(item: Initializer, block: Array) -> Array:
+    """Float32 numbers in the half precision that they are declared in, those near zero included.
+
+    Raises:
+        WeightError: One is more than it holds.
+    """
+    import numpy as np
+
+    if item.dtype != DType.float16 or block.dtype != DType.float32.numpy:
+        return block
+    with np.errstate(over="ignore"):
+        half = block.astype(item.dtype.numpy)
+    lost = np.isinf(half) & np.isfinite(block)
+    if not lost.any():
+        return half
+    error = WeightError(
+        f"weight {item.name} holds {block[lost].flat[0]:,g}, and float16 no more than "
+        f"{np.finfo(np.float16).max:,.0f}",
+        hint="--precision fp32",
+    )
+    layer = item.layer
+    raise error.explained(location=layer.location, subject=layer.subject) if layer else error
 
 
 def _blocks(array: Array) -> Iterator[Array]:

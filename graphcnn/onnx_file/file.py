@@ -34,6 +34,12 @@ _KERNELS = {"Conv": 1, "FusedConv": 1, "ConvTranspose": 1, "ConvInteger": 1, "QL
 
 _PRODUCTS = {"Gemm", "FusedGemm", "MatMul", "FusedMatMul", "MatMulInteger", "QLinearMatMul"}
 _UNCOUNTED = {"Attention", "DeformConv", "Einsum", "GRU", "If", "LSTM", "Loop", "RNN", "Scan"}
+_STORED = {"Cast", "DequantizeLinear"}
+"""What widens a weight: the nodes that take its result are said to take the weight."""
+
+_SCALED = {"DequantizeLinear", "QuantizeLinear"}
+"""Whose constants, other than a weight that is widened, are scales and zero points."""
+
 _VIEWS = {"Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"}
 _STANDARD = ("", "ai.onnx")
 _NO_PARAMETERS = {"bool", "int64", "string"}
@@ -47,7 +53,9 @@ class OnnxNode:
     Attributes:
         name: Its name, or its first result's where the file gives none, or not it alone.
         op: Its operator, with the domain where that is not ONNX's own.
-        inputs: The names of what it takes, weights included; empty for one left out.
+        inputs: The names of what it takes, weights included; empty for one left out. What a Cast or
+            a DequantizeLinear makes of a weight goes by the weight's name, and counts where it is
+            used.
         outputs: What it makes.
         attributes: Its attributes in words.
         weights: The constants among its inputs.
@@ -122,8 +130,8 @@ class OnnxFile:
 
     @property
     def params(self) -> int:
-        """Its parameters: the elements of all constants but shapes, indices and switches."""
-        return sum(map(_params, self.weights.values()))
+        """The elements of all its constants but shapes, indices, switches and scales."""
+        return sum(node.params for node in self.nodes)
 
     @property
     def macs(self) -> int | None:
@@ -170,6 +178,14 @@ class _Reader:
         self._outputs = [self._value(value.name) for value in graph.output]
         self._batch = next((v.shape[0] for v in self._inputs if v.shape), OPEN)
         self._fixed = _fixed(model, self._weights)
+        self._stored = {
+            node.output[0]: node.input[0]
+            for node in model.graph.node
+            if node.op_type in _STORED
+            and node.output
+            and node.input
+            and node.input[0] in self._weights
+        }
 
     def read(self) -> OnnxFile:
         model = self._model
@@ -199,7 +215,10 @@ class _Reader:
         named, taken = Counter(node.name for node in protos), set[str]()
         for index, node in enumerate(protos):
             outputs = tuple(self._value(name) for name in node.output if name)
-            weights = [self._weights[n] for n in dict.fromkeys(node.input) if n in self._weights]
+            inputs = tuple(self._stored.get(name, name) for name in node.input)
+            widens = bool(outputs) and outputs[0].name in self._stored
+            used = dict.fromkeys(inputs[1:] if widens else inputs)
+            weights = [self._weights[name] for name in used if name in self._weights]
             own = [weight for weight in weights if weight.name not in taken]
             taken.update(weight.name for weight in own)
             spare = outputs[0].name if outputs else f"{node.op_type}#{index}"
@@ -208,11 +227,11 @@ class _Reader:
             yield OnnxNode(
                 name=node.name if node.name and named[node.name] == 1 else spare,
                 op=node.op_type if node.domain in _STANDARD else f"{node.domain}.{node.op_type}",
-                inputs=tuple(node.input),
+                inputs=inputs,
                 outputs=outputs,
                 attributes={item.name: attribute_text(item) for item in node.attribute},
                 weights=tuple(weights),
-                params=sum(map(_params, own)),
+                params=sum(map(_params, () if node.op_type in _SCALED else own)),
                 weight_bytes=sum(weight.bytes or 0 for weight in own),
                 macs=self._macs(node),
                 activation_bytes=0 if node.op_type in _VIEWS else _total(map(self._bytes, made)),

@@ -42,7 +42,7 @@ def find_nodes(file: OnnxFile, name: str) -> Found:
     Raises:
         ModelFileError: Nothing is called so.
     """
-    for spelling in _spellings(name):
+    for spelling in spellings(name):
         found = _nodes_of(file, spelling)
         if found is None:
             continue
@@ -60,7 +60,7 @@ def find_nodes(file: OnnxFile, name: str) -> Found:
     )
 
 
-def _spellings(name: str) -> Iterator[str]:
+def spellings(name: str) -> Iterator[str]:
     """The name, and what is left of it without each thing that onnxruntime adds."""
     yield name
     while match := _RUNTIME.fullmatch(name):

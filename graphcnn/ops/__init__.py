@@ -21,7 +21,7 @@ from .conv import (
     SeparableConv2D,
 )
 from .dense import Dense
-from .internal import ChangeLayout, Input, ScaleShift
+from .internal import Cast, ChangeLayout, Input, ScaleShift
 from .merging import (
     Add,
     Average,
@@ -110,6 +110,7 @@ __all__ = [
     "AveragePooling2D",
     "AveragePooling3D",
     "BatchNormalization",
+    "Cast",
     "CenterCrop",
     "ChangeLayout",
     "Clip",

@@ -17,7 +17,7 @@ from msgspec import Meta
 from graphcnn.errors import OptionError
 from graphcnn.initializers import Initializer, Zeros
 from graphcnn.options import build, name_and_options, shorten
-from graphcnn.types import TensorType, sample_axis
+from graphcnn.types import DType, TensorType, sample_axis
 from graphcnn.weights import WeightSpec
 
 from .op import (
@@ -302,7 +302,11 @@ class CELU(ActivationFunction):
     steps: ClassVar[int] = 4
 
     def apply(self, ctx: Lowering, x: str) -> str:
-        return ctx.emit("Celu", [x], alpha=self.alpha)
+        if ctx.output.dtype == DType.float32:
+            return ctx.emit("Celu", [x], alpha=self.alpha)
+        # ONNX's Celu is of float32 alone.
+        alpha = ctx.constant(self.alpha)
+        return ctx.emit("Mul", [ctx.emit("Elu", [ctx.emit("Div", [x, alpha])]), alpha])
 
 
 @dataclass(frozen=True, kw_only=True)

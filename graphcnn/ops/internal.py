@@ -89,6 +89,30 @@ class ChangeLayout(Op):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cast(FollowOp):
+    """The same numbers in another element type.
+
+    Attributes:
+        dtype: The type of the result.
+    """
+
+    any_dtype: ClassVar[bool] = True
+    dtype: DType
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        return TensorType(inputs[0].sizes, self.dtype)
+
+    def cost(self, inputs: tuple[TensorType, ...], output: TensorType) -> Cost:
+        return Cost()
+
+    def reach(self, *inputs: TensorType) -> tuple[Reach, ...] | None:
+        return (Reach(),) * len(inputs[0].spatial)
+
+    def lower(self, ctx: Lowering) -> str:
+        return ctx.emit("Cast", ctx.operands, to=self.dtype.onnx)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ScaleShift(AffineOp, FollowOp):
     """``a * x + b`` with weights for both, as passes make it of several layers.
 

@@ -173,6 +173,7 @@ class Dot(Op):
     """
 
     arity: ClassVar[tuple[int, int | None]] = (2, 2)
+    wide: ClassVar[bool] = True
     axes: int | tuple[int, int]
     normalize: bool = False
 

@@ -106,6 +106,7 @@ class BatchNormalization(AffineOp):
 class SampleNormalization(Op):
     """Each sample by its own statistics, then a scale and a shift."""
 
+    wide: ClassVar[bool] = True
     axis: Axes = -1
     epsilon: Annotated[float, Meta(ge=0)] = 1e-3
     center: bool = True
@@ -220,6 +221,7 @@ class RMSNormalization(FollowOp):
     The axes must be the last ones; the default is the channels.
     """
 
+    wide: ClassVar[bool] = True
     axis: Axes = -1
     epsilon: Annotated[float, Meta(ge=0)] = 1e-6
 
@@ -248,6 +250,7 @@ class RMSNormalization(FollowOp):
 class UnitNormalization(FollowOp):
     """Scale to a Euclidean length of 1. Source: keras.layers.UnitNormalization."""
 
+    wide: ClassVar[bool] = True
     axis: Axes = -1
 
     def infer(self, *inputs: TensorType) -> TensorType:
@@ -269,6 +272,7 @@ class UnitNormalization(FollowOp):
 class LocalResponseNormalization(SpatialOp):
     """Divide by the energy of the neighbouring channels. Source: tf.nn.lrn, AlexNet."""
 
+    wide: ClassVar[bool] = True
     depth_radius: Size = 5
     bias: Annotated[float, Meta(gt=0)] = 1.0
     alpha: Annotated[float, Meta(gt=0)] = 1.0

@@ -170,6 +170,8 @@ class Op(Options, ABC):
         reordering: What the operator does with a flattened value whose elements are in
             channels-first order: ``absorbs`` it (by reordering a weight), ``passes`` it on, or
             ``refuses`` it.
+        wide: Its squares and long sums leave what float16 holds, though its result need not: of
+            float16 values it is computed in float32.
     """
 
     arity: ClassVar[tuple[int, int | None]] = (1, 1)
@@ -177,6 +179,7 @@ class Op(Options, ABC):
     training_only: ClassVar[bool] = False
     any_dtype: ClassVar[bool] = False
     reordering: ClassVar[Literal["absorbs", "passes", "refuses"]] = "refuses"
+    wide: ClassVar[bool] = False
 
     @abstractmethod
     def infer(self, *inputs: TensorType) -> TensorType:

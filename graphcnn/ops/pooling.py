@@ -200,6 +200,7 @@ class GlobalMaxPooling(GlobalPooling):
 class GlobalAveragePooling(GlobalPooling):
     """The mean of each channel."""
 
+    wide: ClassVar[bool] = True
     onnx: ClassVar[str] = "GlobalAveragePool"
 
 

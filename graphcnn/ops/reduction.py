@@ -97,6 +97,7 @@ class Reduction(Op):
 class Mean(Reduction):
     """The mean over axes. Source: keras.ops.mean."""
 
+    wide: ClassVar[bool] = True
     onnx: ClassVar[str] = "ReduceMean"
 
 
@@ -104,6 +105,7 @@ class Mean(Reduction):
 class Sum(Reduction):
     """The sum over axes. Source: keras.ops.sum."""
 
+    wide: ClassVar[bool] = True
     onnx: ClassVar[str] = "ReduceSum"
 
 

@@ -6,11 +6,11 @@ import sys
 from typing import Any
 
 
-def show(renderable: Any) -> None:
-    """Print a rich renderable to standard output."""
+def show(renderable: Any, *, stderr: bool = False) -> None:
+    """Print a rich renderable to standard output, or to standard error."""
     from rich.console import Console
 
-    terminal = sys.stdout.isatty()
-    Console(width=None if terminal else 10_000, soft_wrap=not terminal, highlight=False).print(
-        renderable, crop=False
-    )
+    terminal = (sys.stderr if stderr else sys.stdout).isatty()
+    width = None if terminal else 10_000
+    console = Console(width=width, soft_wrap=not terminal, highlight=False, stderr=stderr)
+    console.print(renderable, crop=False)

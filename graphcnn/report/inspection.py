@@ -110,6 +110,8 @@ def file_table(file: OnnxFile) -> Any:
         ("size", f"{fmt.size_in_bytes(file.bytes)} ({file.bytes:,} bytes)"),
         ("missing", [f"{name} (external data)" for name in file.missing]),
         ("weights", metadata.get("graphcnn.weights", "")),
+        ("precision", metadata.get("graphcnn.precision", "")),
+        ("quantization", _facts(metadata.get("graphcnn.quantization", ""))),
         ("model file", metadata.get("graphcnn.model", "")),
         ("classes", _classes(metadata.get("graphcnn.classes", ""))),
     ]
@@ -195,6 +197,23 @@ def _kinds_in_words(file: OnnxFile) -> str:
     words = [f"{count} {op}" for op, count in kinds[:_MOST_KINDS]]
     rest = sum(count for _, count in kinds[_MOST_KINDS:])
     return ", ".join([*words, f"{rest} others"] if rest else words)
+
+
+def _facts(text: str) -> list[str]:
+    """JSON that `graphcnn.quantization` wrote, or anyone else, a line for each fact."""
+    try:
+        found = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        return []
+    if not isinstance(found, dict):
+        return []
+    return [f"{key.replace('_', ' ')}: {_fact(value)}" for key, value in found.items()]
+
+
+def _fact(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return "unknown" if value is None else str(value)
 
 
 def _classes(text: str) -> str:

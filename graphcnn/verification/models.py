@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from graphcnn.budget import Budget
-from graphcnn.comparison import Array, Difference, Differing, Tolerance, VerifyReport
+from graphcnn.comparison import ROUNDED, Array, Difference, Differing, Tolerance, VerifyReport
 from graphcnn.compiler import compile as compile_graph
 from graphcnn.errors import ErrorGroup, GraphCNNError, VerificationError
 from graphcnn.frontends.yaml import load
 from graphcnn.graph import Graph
 from graphcnn.options import shorten
-from graphcnn.runtime.session import Provider
+from graphcnn.runtime.settings import Provider
 from graphcnn.types import Layout
 from graphcnn.weights import WeightStore
 
@@ -57,8 +57,8 @@ def verify(
     data: str | Path | None = None,
     random: int = 8,
     limits: tuple[float, float] | None = None,
-    rtol: float = 1e-4,
-    atol: float = 1e-6,
+    rtol: float | None = None,
+    atol: float | None = None,
     per_layer: bool = False,
     seed: int = 0,
     provider: Provider = "auto",
@@ -76,8 +76,9 @@ def verify(
         data: What to run them on: see `samples.read_samples`.
         random: How many random samples to run them on, if there is no data.
         limits: The least and the greatest random number; a standard normal distribution if None.
-        rtol: Allowed error, relative to the largest magnitude in A's value.
-        atol: Allowed error, absolute.
+        rtol: Allowed error, relative to the largest magnitude in A's value; None for 1e-4, or what
+            the precision that a file states asks for.
+        atol: Allowed error, absolute; None for 1e-6, or what that precision asks for.
         per_layer: Whether to compare every layer that both have, too. onnxruntime's optimiser is
             off then.
         seed: What weights and samples are drawn from.
@@ -92,7 +93,7 @@ def verify(
             outputs, or other sizes.
         GraphCNNError: A model or the data cannot be read or run.
     """
-    tolerance = Tolerance(rtol, atol)
+    Tolerance(rtol or 0, atol or 0)  # Refuses what is wrong before a model is opened.
     if random < 1:
         raise VerificationError(f"expected one random sample or more, found {random}")
     if limits and not limits[0] < limits[1] < math.inf:
@@ -103,6 +104,7 @@ def verify(
             _opened(a, weights_a, seed, provider, folder / "a.onnx"),
             _opened(b, weights_b, seed, provider, folder / "b.onnx"),
         )
+        tolerance = _tolerance(sides, rtol, atol)
         run = _Comparison(sides, tuple(pair_inputs(*sides)), tolerance, progress)
         outputs, order = pair_outputs(*sides)
         wanted = [Wanted(p.a.name, p.sizes, (p.a.dtype, p.b.dtype)) for p in run.inputs]
@@ -126,6 +128,15 @@ def verify(
         outputs=tuple(found),
         layers=None if layers is None else tuple(layers),
         skipped=tuple(skipped),
+    )
+
+
+def _tolerance(sides: Sequence[Side], rtol: float | None, atol: float | None) -> Tolerance:
+    """What is given, else what the coarser side's precision asks for."""
+    own = [ROUNDED.get(side.precision, Tolerance()) for side in sides]
+    return Tolerance(
+        max(one.rtol for one in own) if rtol is None else rtol,
+        max(one.atol for one in own) if atol is None else atol,
     )
 
 

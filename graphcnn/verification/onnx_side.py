@@ -9,12 +9,14 @@ from typing import Any
 
 import onnx
 
+from graphcnn.comparison import ROUNDED
 from graphcnn.errors import RuntimeFailure, SourceLocation
 from graphcnn.export import provenance
 from graphcnn.onnx_structure import read_structure
-from graphcnn.runtime.session import Provider, first_line, open_session
+from graphcnn.runtime.session import first_line, open_session
+from graphcnn.runtime.settings import Provider, Settings
 from graphcnn.runtime.signature import Array, TensorSpec, read_signature
-from graphcnn.types import FIRST, LAST
+from graphcnn.types import FIRST, LAST, DType
 
 from .side import Runner, Side, Value, check_batched, sample_sizes
 
@@ -45,11 +47,13 @@ class OnnxSide(Side):
         optimize: bool = True,
     ) -> None:
         self.model = model or str(path)
-        self._path, self._provider = path, provider
-        self._session = open_session(path, provider, optimize=optimize)
+        self._path, self._settings = path, Settings(provider=provider)
+        self._session = open_session(path, self._settings, optimize=optimize)
         signature = read_signature(self._session)
         metadata = self._session.get_modelmeta().custom_metadata_map
         self.layouts_known = "graphcnn.input_layouts" in metadata
+        self.precision = metadata.get("graphcnn.precision", self.precision)
+        note += f", {self.precision}" if self.precision in ROUNDED else ""
         self.engine = f"onnxruntime ({self._session.get_providers()[0]}{note})"
         self.inputs = signature.inputs
         self.outputs = tuple(self._output(spec) for spec in signature.outputs)
@@ -99,19 +103,21 @@ class OnnxSide(Side):
             if value.held not in declared:
                 more.graph.output.add(name=value.held)
         model = self._path.read_bytes() + more.SerializeToString()
-        return open_session(model, self._provider, optimize=False, folder=self._path.parent)
+        return open_session(model, self._settings, optimize=False, folder=self._path.parent)
 
 
 def _layer(node: onnx.NodeProto, outputs: Set[str]) -> Value | None:
     """The layer whose value a node of ours yields, if it does: of some, a pass has left a part.
 
-    The value has the layer's name, or is an output, or has given its name to one in another layout.
+    The value has the layer's name, or is an output, or has given its name to one in another layout
+    or element type.
     """
     origin = provenance.read(node.doc_string)
     if origin is None or origin.layout is None:
         return None
     layer, held = origin.layers[0], node.output[0]
-    displaced = f"{layer.name}/{str(origin.layout).replace(' ', '_')}"
+    kinds = (str(origin.layout).replace(" ", "_"), DType.float16)
+    displaced = tuple(f"{layer.name}/{kind}" for kind in kinds)
     if held != layer.name and held not in outputs and not held.startswith(displaced):
         return None
     return Value(layer.name, held, None, origin.layout, _place(layer.location))

@@ -59,6 +59,7 @@ class Side(ABC):
         outputs: What it gives, in its order.
         layouts_known: Whether the layouts of inputs are known rather than guessed.
         foreign: Its values have the names of another tool.
+        precision: What its weights and numbers are rounded to, as the file states it.
     """
 
     model: str
@@ -67,6 +68,7 @@ class Side(ABC):
     outputs: tuple[Value, ...]
     layouts_known = True
     foreign = False
+    precision = "fp32"
 
     @abstractmethod
     def layers(self) -> list[Value]:
