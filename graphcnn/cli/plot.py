@@ -42,7 +42,7 @@ def _output(draw: Callable[..., None]) -> Callable[..., None]:
     return output(force(draw))
 
 
-def _check_output(output: Path, force: bool) -> None:
+def check_output(output: Path, force: bool) -> None:
     """Refuse a picture that cannot be made, before time is spent on it."""
     from graphcnn.files import check_target
     from graphcnn.report.figure import check_ending, load_matplotlib
@@ -73,7 +73,7 @@ def history(run: Path, output: Path, force: bool) -> None:
       graphcnn plot history runs/lenet -o history.png
       graphcnn plot history log.jsonl -o history.svg --force
     """
-    _check_output(output, force)
+    check_output(output, force)
     from graphcnn.report.history import best_epoch, draw_history, read_history, read_monitor
 
     found = read_history(run)
@@ -108,7 +108,7 @@ def predictions(
       graphcnn plot predictions model.onnx --data mnist -o predictions.png
       graphcnn plot predictions model.onnx --data photos/ --count 30 --seed 7 -o predictions.svg
     """
-    _check_output(output, force)
+    check_output(output, force)
     from graphcnn.evaluation import predict_samples
     from graphcnn.report.predictions import draw_predictions
 
@@ -135,7 +135,7 @@ def features(model: str, image: Path, output: Path, force: bool, layers: tuple[s
       graphcnn plot features taps.onnx photo.png -o features.png
       graphcnn plot features taps.onnx photo.png --layer conv1 --layer conv2 -o features.svg
     """
-    _check_output(output, force)
+    check_output(output, force)
     from graphcnn.report.layers import draw_features
     from graphcnn.runtime.predict import feature_maps
 
@@ -165,7 +165,7 @@ def kernels(model: str, weights: Path, output: Path, force: bool, layer: str | N
       graphcnn plot kernels model.yaml --weights model.safetensors -o kernels.png
       graphcnn plot kernels model.yaml --weights model.keras --layer conv2 -o kernels.svg
     """
-    _check_output(output, force)
+    check_output(output, force)
     from graphcnn.frontends.model import load
     from graphcnn.report.layers import convolution_kernel, draw_kernels
     from graphcnn.weights import WeightStore
@@ -191,7 +191,7 @@ def confusion(model: str, data: str, split: Any, output: Path, force: bool) -> N
     Examples:
       graphcnn plot confusion model.onnx --data fashion_mnist -o confusion.png
     """
-    _check_output(output, force)
+    check_output(output, force)
     from graphcnn.errors import PictureError
     from graphcnn.evaluation import Classification, evaluate_file
     from graphcnn.report.predictions import draw_confusion

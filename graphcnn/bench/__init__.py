@@ -1,0 +1,1 @@
+"""Measuring .onnx files in onnxruntime: latency, memory, and the time of each layer."""
