@@ -10,8 +10,21 @@ import click
 
 from graphcnn.errors import GraphCNNError
 
+from . import (
+    bench,
+    diff,
+    evaluate,
+    import_,
+    infer_shapes,
+    inspect,
+    plot,
+    run,
+    schema,
+    train,
+    tune,
+    verify,
+)
 from . import compile as compile_command
-from . import diff, evaluate, import_, infer_shapes, inspect, plot, run, schema, train, verify
 
 _MOST_ERRORS = 20
 """More errors than this in one file are counted rather than printed."""
@@ -46,6 +59,8 @@ for module in (
     diff,
     run,
     evaluate,
+    bench,
+    tune,
     plot,
     schema,
     verify,

@@ -10,17 +10,14 @@ in `GRAPHCNN_DATA`. With `--keep`, weights that are there are evaluated and not 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .common import EXAMPLES, graphcnn_command, parser, report, say
+from .common import EXAMPLES, parser, report
+from .trained import data_of, graphcnn, trained
 
-_CIFAR = "cifar10/cifar-10-python.tar.xz"
 _SLOW_SECONDS = 300
 
 
@@ -29,26 +26,24 @@ class Figure:
     """What is published of a network, or asked of a recipe of ours.
 
     Attributes:
-        data: The data set's path under `GRAPHCNN_DATA`.
         accuracy: On the 10,000 test images.
         ours: There is no publication: the accuracy is what the recipe is to reach.
     """
 
-    data: str
     accuracy: float
     ours: bool = False
 
 
 FIGURES = {
-    "small_convnet": Figure("mnist", 0.9923),
-    "mnist_cnn_5x5": Figure("mnist", 0.9792),
-    "mnist_cnn": Figure("mnist", 0.9898),
-    "fashion_mnist_cnn": Figure("fashion_mnist", 0.9128),
-    "lenet": Figure("fashion_mnist", 0.813),
-    "cifar10_cnn": Figure(_CIFAR, 0.7666),
-    "mnist_batchnorm": Figure("mnist", 0.994, ours=True),
-    "fashion_mnist_batchnorm": Figure("fashion_mnist", 0.925, ours=True),
-    "cifar10_batchnorm": Figure(_CIFAR, 0.85, ours=True),
+    "small_convnet": Figure(0.9923),
+    "mnist_cnn_5x5": Figure(0.9792),
+    "mnist_cnn": Figure(0.9898),
+    "fashion_mnist_cnn": Figure(0.9128),
+    "lenet": Figure(0.813),
+    "cifar10_cnn": Figure(0.7666),
+    "mnist_batchnorm": Figure(0.994, ours=True),
+    "fashion_mnist_batchnorm": Figure(0.925, ours=True),
+    "cifar10_batchnorm": Figure(0.85, ours=True),
 }
 
 
@@ -60,8 +55,6 @@ def main() -> None:
     arguments = options.parse_args()
     if unknown := set(arguments.models) - FIGURES.keys():
         options.error(f"unknown: {', '.join(sorted(unknown))}")
-    if "GRAPHCNN_DATA" not in os.environ:
-        sys.exit("GRAPHCNN_DATA is unset: it names the folder with mnist, fashion_mnist, cifar10")
     with tempfile.TemporaryDirectory() as scratch:
         folder = arguments.keep or Path(scratch)
         models = arguments.models or FIGURES
@@ -88,29 +81,16 @@ def _row(name: str, folder: Path, seeds: int) -> dict[str, Any]:
 
 def _measure(name: str, folder: Path, seed: int) -> dict[str, Any]:
     """Train with a seed, unless that was done, and evaluate in TensorFlow and onnxruntime."""
-    model = EXAMPLES / f"{name}.yaml"
-    data = str(Path(os.environ["GRAPHCNN_DATA"]) / FIGURES[name].data)
-    weights, run = folder / f"{name}-{seed}.safetensors", folder / "runs" / f"{name}-{seed}"
-    if not weights.exists():
-        command = ["train", str(model), "--data", data, "-o", str(weights), "--run", str(run)]
-        _graphcnn([*command, "--seed", str(seed), "--force"])
+    weights, run = trained(name, folder, seed), folder / "runs" / f"{name}-{seed}"
     log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-    command = ["evaluate", str(model), "--weights", str(weights), "--data", data, "--both"]
-    report = json.loads(_graphcnn([*command, "--json"]))
+    command = ["evaluate", str(EXAMPLES / f"{name}.yaml"), "--weights", str(weights)]
+    report = json.loads(graphcnn([*command, "--data", data_of(name), "--both", "--json"]))
     return {
         **{key: report["results"][-1][key] for key in ("accuracy", "loss")},
         "seconds": sum(record["seconds"] for record in log),
         "differing": report["agreement"]["differing"],
         "largest": report["agreement"]["largest_difference"],
     }
-
-
-def _graphcnn(arguments: list[str]) -> str:
-    say(f"graphcnn {' '.join(arguments)}")
-    done = subprocess.run(graphcnn_command(*arguments), stdout=subprocess.PIPE, text=True)
-    if done.returncode > 1 or (done.returncode and not done.stdout):
-        sys.exit(f"it ended with {done.returncode}")
-    return done.stdout
 
 
 if __name__ == "__main__":
