@@ -18,6 +18,7 @@ from . import (
     infer_shapes,
     inspect,
     plot,
+    report,
     run,
     schema,
     train,
@@ -62,6 +63,7 @@ for module in (
     bench,
     tune,
     plot,
+    report,
     schema,
     verify,
 ):
