@@ -109,7 +109,7 @@ function placed(rows, v, boxes, above, below) {
       return pulls ? near.reduce((s, [o, d, pull]) => s + pull * (x[o] + d), 0) / pulls : x[index];
     });
     const gaps = row.slice(1).map((index, i) => gap(row[i], index));
-    const weights = row.map((index) => (v[index][0] === BEND ? 4 : 1));
+    const weights = row.map((index) => (v[index][0] === BEND ? 1 : 3));
     spread(wanted, weights, gaps).forEach((at, i) => { x[row[i]] = at; });
   };
   rows.forEach((row) => settle(row, () => []));

@@ -98,6 +98,8 @@ function el(tag, given = {}, ...children) {
   return made;
 }
 
+const put = (id, ...children) => byId(id).append(...children.filter((child) => child != null));
+
 const isNumber = (value) => typeof value === "number";
 const count = (value) => (value == null ? "–" : isNumber(value) ? value.toLocaleString("en") : value);
 

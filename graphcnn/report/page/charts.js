@@ -1,6 +1,6 @@
 // Figures over the order of execution, and training curves, as SVG.
 
-const STRIP = { height: 108, top: 8, bottom: 4 };
+const STRIP = { height: 100, top: 10 };
 const svg = (given, ...children) => el("svg", { "aria-hidden": "true", ...given }, ...children);
 
 const sizeOfField = (layer) => {
@@ -8,8 +8,8 @@ const sizeOfField = (layer) => {
   return isNumber(size) ? size : null;
 };
 const STRIPS = [
-  ["Parameters", (layer) => layer.params, count, "bars"],
-  ["Multiply-accumulates", (layer) => layer.macs, count, "bars"],
+  ["Parameters", (layer) => layer.params, brief, "bars"],
+  ["Multiply-accumulates", (layer) => layer.macs, brief, "bars"],
   ["Activation memory", (layer) => layer.activation_bytes, bytes, "bars"],
   ["Live memory", (layer) => layer.live_bytes, bytes, "steps"],
   ["Receptive field", sizeOfField, (value) => `${count(value)} px`, "steps"],
@@ -22,7 +22,7 @@ function makeStrip([title, get, form, shape]) {
   const value = el("output", {});
   const note = known.length === layers.length || title === "Receptive field" ? "" : " where sizes are known";
   const picture = svg({ viewBox: `0 0 ${layers.length} ${STRIP.height}`, preserveAspectRatio: "none" });
-  const y = (v) => STRIP.height - STRIP.bottom - (STRIP.height - STRIP.top - STRIP.bottom) * (most ? v / most : 0);
+  const y = (v) => STRIP.height - (STRIP.height - STRIP.top) * (most ? v / most : 0);
   if (shape === "bars") {
     const inset = layers.length > 200 ? 0 : 0.12;
     for (const [kind] of KINDS) {
@@ -41,8 +41,9 @@ function makeStrip([title, get, form, shape]) {
     }
     picture.append(el("path", { class: "step", d: path }));
   }
-  const plot = el("div", { class: "plot" }, picture, el("span", { class: "most" }, known.length ? form(most) : ""));
-  if (title === "Live memory" && data.peak_activation_layer !== null) markPeak(plot, y(most));
+  const plot = el("div", { class: "plot" }, picture);
+  if (title === "Live memory" && known.length) markPeak(plot, y(most));
+  else if (known.length) plot.append(el("span", { class: "most" }, form(most)));
   const strip = el("figure", {}, el("figcaption", {}, el("span", {}, title + note), value), plot);
   const show = (place) => { value.textContent = values[place] === null ? "–" : isNumber(values[place])
     ? form(values[place]) : count(values[place]); };
@@ -54,7 +55,7 @@ function markPeak(plot, y) {
   const mark = el("span", { class: at > 0.6 ? "peak left" : "peak" },
     el("span", {}, `peak ${bytes(data.peak_activation_bytes)} at ${data.peak_activation_layer}`));
   mark.style.setProperty("--at", `${100 * at}%`);
-  mark.style.setProperty("--y", `${y}px`);
+  mark.style.setProperty("--y", `${y}%`);
   plot.append(mark);
 }
 
@@ -92,7 +93,7 @@ function makeCosts() {
   });
   on("select", (ref) => ref !== null && ref >= 0 && show(ref));
   const isOpen = layers.some((layer) => !isNumber(layer.macs) || !isNumber(layer.activation_bytes));
-  byId("costs").append(el("div", { class: "bar" }, about),
+  put("costs", el("div", { class: "bar" }, about),
     isOpen ? el("p", { class: "lead" }, "Some sizes of this network are open. graphcnn report --input-shape gives them numbers.") : null, box,
     el("p", { class: "quiet" }, "One bar a layer in the order of execution, of one sample. Double click, or Enter, shows the layer in the graph."));
   show(0);
@@ -137,7 +138,10 @@ function makeCurve(name, training) {
     if (epochs.length === 1) picture.append(el("circle", { class: `dot ${label}`, cx: x(first), cy: y(values[0]), r: 3 }));
   }
   const judged = both.at(-1)[1];
-  const readings = (i) => [`epoch ${epochs[i]}`, ...both.map(([label, v]) => `${label} ${v[i]?.toPrecision(4) ?? "–"}`)].join("   ");
+  const readings = (i) => [`epoch ${epochs[i]}`, ...both.map(([label, v]) => {
+    const figure = isNumber(v[i]) ? +v[i].toPrecision(4) : "–";
+    return both.length > 1 ? `${label} ${figure}` : figure;
+  })].join("   ");
   if (best !== null && isNumber(judged[best])) {
     picture.append(el("circle", { class: "best", cx: x(epochs[best]), cy: y(judged[best]), r: 5.5 }));
   }
@@ -158,9 +162,10 @@ function makeCurve(name, training) {
 function makeTraining() {
   const { training } = data;
   const names = Object.keys(training.curves);
-  const shown = [...new Set(names.map((name) => name.replace(/^val_/, "")))];
+  const shown = [...new Set(names.map((name) => name.replace(/^val_/, "")))]
+    .sort((a, b) => (a === "learning_rate") - (b === "learning_rate"));
   const about = `${plural(training.epochs.length, "epoch")} of ${training.run}`
     + (training.best === null ? "" : `; epoch ${training.epochs[training.best]} is the best`);
-  byId("training").append(el("p", { class: "lead" }, about),
+  put("training", el("p", { class: "lead" }, about),
     el("div", { class: "curves" }, ...shown.map((name) => makeCurve(name, training)).filter(Boolean)));
 }

@@ -74,7 +74,7 @@ function aboutLayer(place) {
       ...pair("live memory", layer.live_bytes === null ? "open sizes" : bytes(layer.live_bytes))),
     ...(field ? [el("h3", {}, "Receptive field"), el("dl", {}, ...pair("size", times(field.size)),
       ...pair("stride", field.stride ? times(field.stride.map((s) => +s.toFixed(3))) : "sees everything"),
-      ...pair("begins at", times(field.offset.map((s) => +s.toFixed(3)))))] : []),
+      ...pair("begins at", field.offset.map((s) => +s.toFixed(3)).join(", ")))] : []),
     ...(layer.options.length ? [el("h3", {}, "Arguments"), el("dl", {}, ...layer.options.flatMap(
       ([name, text, isSet]) => [el("dt", { class: isSet ? "set" : "" }, name),
         el("dd", { class: isSet ? "" : "quiet" }, text)]))] : []),

@@ -35,14 +35,19 @@ function fit() {
   redraw();
 }
 
-// The whole width at a size that can be read, from the first row on.
+// The first rows, at a size that can be read.
 function begin() {
   view.k = Math.min(1, Math.max(0.5, (view.w - 2 * MARGIN) / drawn.w));
-  view.x = (view.w - drawn.w * view.k) / 2;
-  view.y = MARGIN;
-  const tall = drawn.h * view.k + 2 * MARGIN;
-  if (tall < view.h) view.y = (view.h - drawn.h * view.k) / 2;
+  const [first] = drawn.boxes, isWide = drawn.w * view.k > view.w;
+  view.x = view.w / 2 - view.k * (isWide ? first.x + first.w / 2 : drawn.w / 2);
+  view.y = Math.max(MARGIN, (view.h - drawn.h * view.k) / 2);
   redraw();
+}
+
+// What the details leave of the stage, which they cover on a narrow screen.
+function freeHeight() {
+  const panel = byId("details");
+  return getComputedStyle(panel).position === "absolute" ? view.h - panel.offsetHeight : view.h;
 }
 
 function centre(ref) {
@@ -50,10 +55,11 @@ function centre(ref) {
   if (!box || !view.w) return;
   if (view.k < 0.6) view.k = 0.9;
   const x = box.x * view.k + view.x, y = box.y * view.k + view.y;
-  const isSeen = x > 20 && y > 50 && x + box.w * view.k < view.w - 20 && y + 60 < view.h - 20;
+  const free = freeHeight();
+  const isSeen = x > 20 && y > 50 && x + box.w * view.k < view.w - 20 && y + 60 < free - 20;
   if (!isSeen) {
     view.x = view.w / 2 - (box.x + box.w / 2) * view.k;
-    view.y = view.h / 2 - (box.y + Math.min(box.h / 2, view.h / 3 / view.k)) * view.k;
+    view.y = free / 2 - (box.y + Math.min(box.h / 2, free / 3 / view.k)) * view.k;
   }
   redraw();
 }

@@ -65,7 +65,7 @@ function makeTable() {
     Parameters: count(data.total_params), MACs: count(data.macs), Operations: count(data.flops),
     "Live memory": data.peak_activation_bytes === null ? null : `peak ${bytes(data.peak_activation_bytes)}`,
   }[title] ?? null));
-  byId("layers").append(el("div", { class: "bar" }, filter,
+  put("layers", el("div", { class: "bar" }, filter,
     el("p", { class: "quiet" }, "Figures are of one sample. A weight that layers share counts in the first.")),
   el("div", { class: "scroller", tabindex: "0", role: "region", "aria-label": "Table of layers" },
     el("table", {}, el("thead", {}, el("tr", {}, ...heads)), body, el("tfoot", {}, el("tr", {}, ...totals)))));
@@ -89,7 +89,7 @@ function makePasses() {
           { class: why.startsWith("not ") ? "quiet" : "" },
           places.has(node) ? link(places.get(node), node) : el("code", {}, node), ` ${why}`)))) : null);
   });
-  byId("passes").append(
+  put("passes",
     el("p", { class: "lead" }, `${changed} of ${plural(data.passes.length, "pass")
       .replace("passs", "passes")} changed the network: ${plural(layers.length, "layer")} became `
       + `${count(data.compiled_layers)}. What a pass looked at and left alone is given with its reason.`),
