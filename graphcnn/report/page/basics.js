@@ -112,7 +112,8 @@ function scaled(value, units, base) {
 }
 const brief = (value) => scaled(value, ["", " k", " M", " G", " T"], 1000);
 const bytes = (value) => scaled(value, [" B", " KiB", " MiB", " GiB"], 1024);
-const times = (sizes) => sizes.map((size) => size ?? "N").join("×");
+const grouped = (size) => (/ /.test(size) ? `(${size})` : size);
+const times = (sizes) => sizes.map((size) => grouped(size ?? "N")).join("×");
 const shapeOf = (layer) => times(layer.output_shape.slice(1));
 const plural = (number, noun) => `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
 

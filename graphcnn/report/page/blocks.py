@@ -13,9 +13,9 @@ back. Blocks are, in this order:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, takewhile
 
 import networkx
 
@@ -90,11 +90,10 @@ class _Finder:
 
     def _title(self, group: Sequence[int], depth: int) -> tuple[str, str]:
         """What a group is called, and what its layers' names begin with."""
-        label = self._paths[group[0]][depth][0]
-        head = f"{label}/" if not _COUNTED.search(label) else ""
-        names = [self._names[place] for place in group]
-        found = next((p for p in (head, label) if p and all(n.startswith(p) for n in names)), "")
-        return label.rpartition("/")[2], found
+        label, run = self._paths[group[0]][depth]
+        words = zip(*(self._names[place].split("/")[:-1] for place in group), strict=False)
+        common = [found[0] for found in takewhile(lambda found: len({*found}) == 1, words)]
+        return label.rpartition("/")[2], "/".join(common) if run else label
 
     def _groups(self, members: Sequence[int], depth: int) -> Iterator[tuple[list[int], int]]:
         """Disjoint groups of layers whose paths agree at a depth, all of them drawable at once."""
@@ -172,7 +171,8 @@ class _Finder:
                 result, carried = [*result, *carried], []
             piece, carried = [*carried, *piece], []
             result += self._cut(piece, live + 1) if len(piece) > _LARGEST else [self._piece(piece)]
-        return [*result, *carried]
+        is_block = live > 1 and len(carried) >= _SMALLEST
+        return [*result, self._piece(carried)] if is_block else [*result, *carried]
 
     def _piece(self, items: list[Item]) -> Block:
         """A block of a piece of the order, called by the layer that it ends in."""
@@ -206,19 +206,21 @@ def _paths(graph: Graph) -> Iterator[_Path]:
 
     Repeats without a name are told apart by their runs; a guess from a name is of run 0.
     """
-    before: tuple[str, ...] = ()
-    runs: list[int] = []
+    before: _Path = ()
     count = 0
     for node in graph:
-        scope = node.location.scope if node.location else ()
-        same: Callable[[int], bool] = lambda end: scope[:end] == before[:end]  # noqa: E731, B023
-        kept = next((n for n in range(min(len(scope), len(runs)), 0, -1) if same(n)), 0)
-        runs = runs[:kept]
-        for label in scope[kept:]:
+        if node.location is None:
+            yield _guessed(node)
+            continue
+        path: _Path = ()
+        for at, label in enumerate(node.location.scope):
+            if before[:at] == path and before[at : at + 1] and before[at][0] == label:
+                path = before[: at + 1]
+                continue
             count += 1
-            runs.append(count if _COUNTED.search(label) else 1)
-        before = scope
-        yield tuple(zip(scope, runs, strict=True)) if node.location else _guessed(node)
+            path = (*path, (label, count if _COUNTED.search(label) else 1))
+        before = path
+        yield path
 
 
 def _guessed(node: Node) -> _Path:

@@ -1,4 +1,4 @@
-"""What the page shows, as JSON values: everything is measured elsewhere, and only put together here.
+"""What the page shows, as JSON values: all of it is measured elsewhere, and put together here.
 
 Layers are known by their place in the graph's order. Figures are of one sample.
 """
@@ -6,7 +6,7 @@ Layers are known by their place in the graph's order. Figures are of one sample.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 

@@ -4,8 +4,8 @@ Each block is laid out on its own, so that the page can open and close blocks by
 together. A block's picture holds its items, a port at the top for every value that comes in, one at
 the bottom for every value that goes out, and a bend wherever a line passes a row. Rows are the
 longest paths from the top; an item with fewer inputs than users stands right above its users.
-igraph's Sugiyama layout puts each row in the order with few crossings, and gives positions along
-it for boxes of one size, which the page widens.
+igraph's Sugiyama layout puts each row in an order with few crossings, and gives positions along it
+for boxes of one size. The page moves them apart to fit the boxes that there are.
 """
 
 from __future__ import annotations
