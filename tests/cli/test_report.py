@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import graphcnn
-from graphcnn.cli.report import command
+from graphcnn.cli.main import cli
 from graphcnn.errors import GraphCNNError, MissingExtra
 from graphcnn.weights import WeightStore
 
@@ -39,6 +39,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     graph = graphcnn.load("tiny.yaml")
     WeightStore.random(graph.weights, 0).save("tiny.safetensors")
     np.savez("other.npz", kernel=np.zeros(3, np.float32))
+    shapes = {name: spec.shape for name, spec in graph.weights.items()}
+    np.savez("nan.npz", **{n: np.full(s, np.nan, np.float32) for n, s in shapes.items()})
     (tmp_path / "run").mkdir()
     records = [{"epoch": n, "loss": 1 / n, "val_loss": abs(n - 2) + 1.0} for n in (1, 2, 3)]
     (tmp_path / "run" / "log.jsonl").write_text("".join(f"{json.dumps(r)}\n" for r in records))
@@ -46,7 +48,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def invoke(line: str) -> Result:
-    return CliRunner().invoke(command, line.split())
+    return CliRunner().invoke(cli, ["report", *line.split()])
 
 
 def data_in(path: str | Path) -> Any:
@@ -97,8 +99,7 @@ def test_a_model_of_keras(folder: Path) -> None:
 def test_pages_are_the_same_whatever_the_hash_seed() -> None:
     pages = set()
     for seed in "12":
-        script = "from graphcnn.cli.report import command; command()"
-        arguments = [sys.executable, "-c", script, "tiny.yaml", "-o", f"{seed}.html"]
+        arguments = [sys.executable, "-m", "graphcnn", "report", "tiny.yaml", "-o", f"{seed}.html"]
         subprocess.run(arguments, check=True, env={**os.environ, "PYTHONHASHSEED": seed})
         pages.add(Path(f"{seed}.html").read_bytes())
     assert len(pages) == 1
@@ -118,6 +119,7 @@ def test_a_page_is_replaced_only_when_asked() -> None:
         ("missing.yaml", "missing.yaml: No such file"),
         ("tiny.yaml --weights other.npz", "weight kernel is not in the model"),
         ("tiny.yaml --weights none.npz", "none.npz"),
+        ("tiny.yaml --weights nan.npz", "conv/kernel"),
         ("tiny.yaml --run nowhere", "nowhere: no such file"),
         ("tiny.yaml -o nowhere/report.html", "nowhere is not a directory"),
         ("tiny.yaml --input-shape 2,2,3", "conv (Conv2D)"),

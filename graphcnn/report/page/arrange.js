@@ -5,8 +5,8 @@
 
 const [ITEM, IN, OUT, BEND] = [0, 1, 2, 3];
 const BOX = { height: 44, least: 104, most: 236, pad: 14, toggle: 14 };
-const FRAME = { head: 30, pad: 18 };
-const GAP = { row: 36, port: 16, box: 26, line: 12 };
+const FRAME = { head: 30, pad: 20 };
+const GAP = { row: 36, port: 8, box: 26, line: 12 };
 const SWEEPS = 8;
 
 // How strongly a line is drawn straight, by how many of its ends are bends.
@@ -88,11 +88,10 @@ function arrange(block) {
   v.forEach(([, , row], index) => (rows[row] ??= []).push(index));
   rows.forEach((row) => row.sort((a, b) => v[a][3] - v[b][3]));
   const above = v.map(() => []), below = v.map(() => []);
-  for (const [from, to, value] of e) {
-    const shift = (boxes[from].leaves?.get(value) ?? 0) - (boxes[to].enters?.get(value) ?? 0);
+  for (const [from, to] of e) {
     const pull = PULL[Number(v[from][0] === BEND) + Number(v[to][0] === BEND)];
-    above[to].push([from, shift, pull]);
-    below[from].push([to, -shift, pull]);
+    above[to].push([from, pull]);
+    below[from].push([to, pull]);
   }
   const x = placed(rows, v, boxes, above, below);
   return composed(block, rows, boxes, x);
@@ -105,8 +104,8 @@ function placed(rows, v, boxes, above, below) {
   const settle = (row, neighbours) => {
     const wanted = row.map((index) => {
       const near = neighbours(index);
-      const pulls = near.reduce((sum, [, , pull]) => sum + pull, 0);
-      return pulls ? near.reduce((s, [o, d, pull]) => s + pull * (x[o] + d), 0) / pulls : x[index];
+      const pulls = near.reduce((sum, [, pull]) => sum + pull, 0);
+      return pulls ? near.reduce((sum, [at, pull]) => sum + pull * x[at], 0) / pulls : x[index];
     });
     const gaps = row.slice(1).map((index, i) => gap(row[i], index));
     const weights = row.map((index) => (v[index][0] === BEND ? 1 : 3));
@@ -130,14 +129,15 @@ function composed(block, rows, boxes, x) {
   const w = Math.max(inner, block ? widthOf(blocks[block].label, FONT.name) + 60 : 0);
   const left = FRAME.pad - low + (w - inner) / 2;
   const tops = [], heights = [];
-  let y = block ? FRAME.head : 0;
+  let h = block ? FRAME.head : 0, gap = 0;
   rows.forEach((row, index) => {
-    const isPorts = row.every((i) => v[i][0] === IN || v[i][0] === OUT);
+    const holds = (kind) => row.some((i) => v[i][0] === kind);
     heights[index] = Math.max(...row.map((i) => boxes[i].h));
-    tops[index] = isPorts && index ? y - GAP.row + GAP.port : y;
-    y = tops[index] + heights[index] + (isPorts ? 4 : GAP.row);
+    tops[index] = h + (holds(OUT) ? 0 : gap);
+    h = tops[index] + heights[index];
+    gap = holds(IN) ? GAP.port : GAP.row;
   });
-  const h = y - GAP.row + (block ? FRAME.pad : 0);
+  h += block ? FRAME.pad : 0;
   const spots = v.map(([kind, ref, row], i) => {
     const height = kind === BEND ? heights[row] : boxes[i].h;
     const top = kind === IN ? 0 : kind === OUT ? h : tops[row] + (heights[row] - height) / 2;
@@ -181,7 +181,8 @@ function scene() {
     }
   };
   const boxAt = (spot, x, y) => {
-    const [name, about] = linesOf(spot.ref), room = spot.w - 2 * BOX.pad + 4 - (spot.ref < 0 ? BOX.toggle : 0);
+    const [name, about] = linesOf(spot.ref);
+    const room = spot.w - 2 * BOX.pad + 4 - (spot.ref < 0 ? BOX.toggle : 0);
     const box = { ref: spot.ref, x, y, w: spot.w, h: spot.h,
       name: fitted(name, FONT.name, room), about: fitted(about, FONT.small, room),
       kind: spot.ref < 0 ? "block" : kinds[spot.ref] };

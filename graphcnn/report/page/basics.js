@@ -63,6 +63,8 @@ function setOpen(some, open) {
   tell("open", some.length === 1 ? some[0] : null);
 }
 
+const toggle = (ref) => setOpen([-ref], !state.open.has(-ref));
+
 const within = (name, prefix) => (prefix && name.startsWith(prefix)
   ? name.slice(prefix.length).replace(/^[/_.]/, "") || name : name);
 
@@ -101,7 +103,7 @@ function el(tag, given = {}, ...children) {
 const put = (id, ...children) => byId(id).append(...children.filter((child) => child != null));
 
 const isNumber = (value) => typeof value === "number";
-const count = (value) => (value == null ? "–" : isNumber(value) ? value.toLocaleString("en") : value);
+const count = (value) => (isNumber(value) ? value.toLocaleString("en") : value ?? "–");
 
 function scaled(value, units, base) {
   if (!isNumber(value)) return count(value);
@@ -117,7 +119,7 @@ const times = (sizes) => sizes.map((size) => grouped(size ?? "N")).join("×");
 const shapeOf = (layer) => times(layer.output_shape.slice(1));
 const plural = (number, noun) => `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
 
-function fieldText(field) {
+function fieldText({ receptive_field: field }) {
   if (!field) return "–";
   const strides = field.stride && [...new Set(field.stride)].map((s) => +s.toFixed(3)).join("×");
   return field.stride ? `${times(field.size)} /${strides}` : `${times(field.size)} (all)`;

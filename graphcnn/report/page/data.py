@@ -16,7 +16,7 @@ from graphcnn.passes import PassRecord, Step, flat, summarize
 from graphcnn.report.history import History
 from graphcnn.report.summary import summary_json, totals_of
 from graphcnn.text import non_defaults, print_options
-from graphcnn.weights import WeightStore
+from graphcnn.weights import WeightStore, check_finite
 
 from .blocks import block_tree
 from .layout import pictures
@@ -65,6 +65,7 @@ def page_data(
 
     Raises:
         MissingExtra: igraph is not installed.
+        WeightError: A weight holds numbers that are not finite.
     """
     summary = summarize(graph)
     found = summary_json(summary)
@@ -123,6 +124,7 @@ def _figures(weights: WeightStore, name: str) -> dict[str, float]:
     import numpy as np
 
     array = np.asarray(weights[name].load(), np.float32)
+    check_finite(name, array)
     found = {
         "min": array.min(),
         "max": array.max(),

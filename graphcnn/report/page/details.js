@@ -1,16 +1,22 @@
 // What is known of the layer or block that is selected.
 
+const quiet = (text) => el("span", { class: "quiet" }, text);
+const short = (number) => +number.toFixed(3);
 const pair = (term, ...value) => [el("dt", {}, term), el("dd", {}, ...value)];
 const list = (refs, label = (ref) => layers[ref].name) =>
   refs.flatMap((ref, index) => [index ? ", " : null, link(ref, label(ref))]);
 
 const usersOf = layers.map(() => []);
-layers.forEach((layer, user) => new Set(layer.inputs).forEach((name) => usersOf[places.get(name)].push(user)));
-const outputsOf = (name) => Object.entries(data.outputs).filter(([, node]) => node === name).map(([k]) => k);
+layers.forEach((layer, user) => {
+  new Set(layer.inputs).forEach((name) => usersOf[places.get(name)].push(user));
+});
+const outputsOf = (name) =>
+  Object.keys(data.outputs).filter((output) => data.outputs[output] === name);
 
 function showDetails(ref) {
   const panel = byId("details");
-  panel.replaceChildren(...(ref === null ? aboutAll() : ref < 0 ? aboutBlock(-ref) : aboutLayer(ref)));
+  const about = ref === null ? aboutAll() : ref < 0 ? aboutBlock(-ref) : aboutLayer(ref);
+  panel.replaceChildren(...about);
   panel.classList.toggle("chosen", ref !== null);
   panel.scrollTop = 0;
 }
@@ -23,8 +29,10 @@ function aboutAll() {
     el("h2", {}, "Network"),
     el("dl", {}, ...data.layers.filter((l) => l.op === "Input")
       .flatMap((l) => pair(`input ${l.name}`, `${shapeOf(l)}  ${l.dtype}`)),
-    ...Object.entries(data.outputs).flatMap(([name, node]) =>
-      pair(`output ${name}`, link(places.get(node), node), `  ${shapeOf(layers[places.get(node)])}`)),
+    ...Object.entries(data.outputs).flatMap(([name, node]) => {
+      const place = places.get(node);
+      return pair(`output ${name}`, link(place, node), `  ${shapeOf(layers[place])}`);
+    }),
     ...pair("layers", count(layers.length)),
     ...pair("weights", data.weights?.replace(/^(sha256:.{12}).*/, "$1…") ?? "not given")),
     el("p", { class: "quiet" }, "Choose a layer to see its arguments, shapes, weights and costs. "
@@ -42,8 +50,8 @@ function aboutBlock(block) {
     el("dl", {}, ...pair("layers", count(blocks[block].size)), ...total("params", count),
       ...total("macs", count), ...total("flops", count), ...total("activation_bytes", bytes)),
     el("h3", {}, "Holds"),
-    el("ul", { class: "plain" }, ...itemsOf(block).map((ref) => el("li", {}, link(ref, labelOf(ref)),
-      el("span", { class: "quiet" }, ` ${linesOf(ref)[1]}`)))),
+    el("ul", { class: "plain" }, ...itemsOf(block).map((ref) =>
+      el("li", {}, link(ref, labelOf(ref)), quiet(` ${linesOf(ref)[1]}`)))),
   ];
 }
 
@@ -53,28 +61,32 @@ const KEYS = { params: "parameters", macs: "multiply-accumulates", flops: "opera
 function aboutLayer(place) {
   const layer = layers[place];
   const { receptive_field: field } = layer;
-  const becomes = layer.becomes === layer.name ? "a layer of its own" : layer.becomes
-    ? `part of ${layer.becomes}` : "nothing: taken out";
+  const together = layers.map((other, at) => at).filter((at) => at !== place
+    && layer.becomes !== null && layers[at].becomes === layer.becomes);
+  const becomes = layer.becomes === null ? ["taken out"]
+    : together.length ? ["one layer with ", ...list(together)] : ["a layer of its own"];
   return [
     closer(), el("h2", {}, layer.name), el("p", { class: `kind ${kinds[place]}` }, layer.op),
     el("dl", {},
-      ...pair("shape", times(layer.output_shape), el("span", { class: "quiet" }, `  ${layer.dtype}`)),
+      ...pair("shape", times(layer.output_shape), quiet(`  ${layer.dtype}`)),
       ...(layer.inputs.length ? pair(layer.inputs.length > 1 ? "inputs" : "input",
         ...list(layer.inputs.map((name) => places.get(name)))) : []),
       ...(usersOf[place].length ? pair("goes to", ...list(usersOf[place])) : []),
       ...outputsOf(layer.name).flatMap((name) => pair("output", name)),
       ...(layer.source ? pair("written in", layer.source) : []),
       ...(layer.scope.length ? pair("within", layer.scope.join(" › ")) : []),
-      ...pair("compiled", becomes)),
+      ...pair("compiled", ...becomes)),
     el("h3", {}, "Costs of one sample"),
     el("dl", {}, ...pair("parameters", count(layer.params)),
-      ...(layer.params !== layer.trainable_params ? pair("trained", count(layer.trainable_params)) : []),
+      ...(layer.params !== layer.trainable_params
+        ? pair("trained", count(layer.trainable_params)) : []),
       ...pair("multiply-accumulates", count(layer.macs)), ...pair("operations", count(layer.flops)),
-      ...pair("activation", layer.view ? "none: a view of its input" : bytes(layer.activation_bytes)),
+      ...pair("activation",
+        layer.view ? "none: a view of its input" : bytes(layer.activation_bytes)),
       ...pair("live memory", layer.live_bytes === null ? "open sizes" : bytes(layer.live_bytes))),
     ...(field ? [el("h3", {}, "Receptive field"), el("dl", {}, ...pair("size", times(field.size)),
-      ...pair("stride", field.stride ? times(field.stride.map((s) => +s.toFixed(3))) : "sees everything"),
-      ...pair("begins at", field.offset.map((s) => +s.toFixed(3)).join(", ")))] : []),
+      ...pair("stride", field.stride ? times(field.stride.map(short)) : "sees everything"),
+      ...pair("begins at", field.offset.map(short).join(", ")))] : []),
     ...(layer.options.length ? [el("h3", {}, "Arguments"), el("dl", {}, ...layer.options.flatMap(
       ([name, text, isSet]) => [el("dt", { class: isSet ? "set" : "" }, name),
         el("dd", { class: isSet ? "" : "quiet" }, text)]))] : []),
@@ -87,7 +99,7 @@ function aboutWeight(weight) {
   const { figures } = weight;
   return el("div", { class: "weight" },
     el("p", {}, el("strong", {}, weight.role), ` ${times(weight.shape) || "scalar"}  `,
-      el("span", { class: "quiet" }, note)),
+      quiet(note)),
     figures && el("p", { class: "quiet" },
       `${figures.min} to ${figures.max}, mean ${figures.mean}, deviation ${figures.std}`),
     weight.users.length ? el("p", { class: "quiet" }, "shared by ",

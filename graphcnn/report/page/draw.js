@@ -18,7 +18,9 @@ function readLook() {
     "block", ...KINDS.map(([kind]) => kind)].map((name) => [name, colour(name)]));
 }
 
-const SMALLEST_TEXT = 0.42;
+// Below this scale boxes have no text; paper shows more than a screen.
+const smallestText = () => (isPrinting ? 0.15 : 0.42);
+let isPrinting = false;
 
 function paintGraph() {
   const ratio = canvas.width / view.w;
@@ -48,7 +50,7 @@ function paintFrame(frame) {
   paint.strokeStyle = frame.ref === state.selected ? look.accent : look.rule;
   paint.lineWidth = frame.ref === state.selected ? 2.5 : 1;
   paint.stroke();
-  if (view.k < SMALLEST_TEXT) return;
+  if (view.k < smallestText()) return;
   paint.fillStyle = look.quiet;
   paint.font = FONT.name;
   paint.textAlign = "left";
@@ -110,13 +112,13 @@ function paintBox(box) {
   paint.save();
   paint.clip();
   paint.fillStyle = look[box.kind];
-  if (view.k < SMALLEST_TEXT) paint.globalAlpha = isBlock ? 0.35 : 0.55;
-  paint.fillRect(box.x, box.y, view.k < SMALLEST_TEXT ? box.w : 5, box.h);
+  if (view.k < smallestText()) paint.globalAlpha = isBlock ? 0.35 : 0.55;
+  paint.fillRect(box.x, box.y, view.k < smallestText() ? box.w : 5, box.h);
   paint.restore();
   paint.beginPath();
   paint.roundRect(box.x, box.y, box.w, box.h, 7);
   paint.stroke();
-  if (view.k < SMALLEST_TEXT) return;
+  if (view.k < smallestText()) return;
   paint.textAlign = "left";
   paint.fillStyle = look.ink;
   paint.font = FONT.name;

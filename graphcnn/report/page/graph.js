@@ -1,6 +1,9 @@
 // The view of the graph: panning, zooming, pointing and keys.
 
 const STEP = 1.25, NEAREST = 2.5, MARGIN = 28;
+
+// On a stage at least this wide the first box and the tools lie side by side.
+const WITH_TOOLS = 680;
 let isPending = false;
 
 function redraw() {
@@ -40,7 +43,8 @@ function begin() {
   view.k = Math.min(1, Math.max(0.5, (view.w - 2 * MARGIN) / drawn.w));
   const [first] = drawn.boxes, isWide = drawn.w * view.k > view.w;
   view.x = view.w / 2 - view.k * (isWide ? first.x + first.w / 2 : drawn.w / 2);
-  view.y = Math.max(MARGIN, (view.h - drawn.h * view.k) / 2);
+  const least = view.w < WITH_TOOLS ? MARGIN + byId("tools").offsetHeight : MARGIN;
+  view.y = Math.max(least, (view.h - drawn.h * view.k) / 2);
   redraw();
 }
 
@@ -68,7 +72,7 @@ function resize() {
   const { width, height } = byId("stage").getBoundingClientRect();
   if (!width || !height) return;
   const isFirst = view.w <= 1;
-  const ratio = Math.min(2, window.devicePixelRatio || 1);
+  const ratio = isPrinting ? 4 : Math.min(2, window.devicePixelRatio || 1);
   view.w = width;
   view.h = height;
   canvas.width = Math.round(width * ratio);
@@ -136,7 +140,7 @@ function pointerMove(event) {
 function pointerUp(event) {
   if (!pointers.delete(event.pointerId) || isMoved || event.type === "pointercancel") return;
   const found = hit(event.clientX, event.clientY);
-  if (found?.isToggle) setOpen([-found.ref], !state.open.has(-found.ref));
+  if (found?.isToggle) toggle(found.ref);
   else select(found?.ref ?? null, { reveal: false });
 }
 
@@ -145,7 +149,8 @@ function wheel(event) {
   if (event.shiftKey) { pan(-event.deltaY, 0); return; }
   const { left, top } = canvas.getBoundingClientRect();
   const pixels = event.deltaY * (event.deltaMode === 1 ? 16 : 1);
-  zoomAt(event.clientX - left, event.clientY - top, Math.exp(-pixels * (event.ctrlKey ? 0.01 : 0.0015)));
+  const factor = Math.exp(-pixels * (event.ctrlKey ? 0.01 : 0.0015));
+  zoomAt(event.clientX - left, event.clientY - top, factor);
 }
 
 const AHEAD = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
@@ -169,7 +174,7 @@ function key(event) {
   const ahead = AHEAD[event.key];
   const keys = { "+": () => zoom(STEP), "=": () => zoom(STEP), "-": () => zoom(1 / STEP), 0: fit,
     Escape: () => select(null),
-    Enter: () => state.selected < 0 && setOpen([-state.selected], !state.open.has(-state.selected)) };
+    Enter: () => state.selected < 0 && toggle(state.selected) };
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (ahead && event.shiftKey) pan(-60 * ahead[0], -60 * ahead[1]);
   else if (ahead) {
@@ -204,11 +209,12 @@ function makeGraph() {
   canvas.addEventListener("pointerleave", () => { marks.hover = null; redraw(); });
   canvas.addEventListener("dblclick", (event) => {
     const found = hit(event.clientX, event.clientY);
-    if (found?.ref < 0 && !found.isToggle) setOpen([-found.ref], !state.open.has(-found.ref));
+    if (found?.ref < 0 && !found.isToggle) toggle(found.ref);
   });
   canvas.addEventListener("wheel", wheel, { passive: false });
   canvas.addEventListener("keydown", key);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { readLook(); redraw(); });
+  matchMedia("(prefers-color-scheme: dark)")
+    .addEventListener("change", () => { readLook(); redraw(); });
   new ResizeObserver(resize).observe(byId("stage"));
   on("open", rearrange);
   on("select", (ref, reveal) => {

@@ -15,8 +15,10 @@ function show(name) {
 }
 
 function makeTabs() {
-  const tabs = VIEWS.map(([id, text]) => el("button", { type: "button", role: "tab", id: `tab-${id}`,
-    "aria-controls": id, click: () => { show(id); history.replaceState(null, "", `#${id}`); } }, text));
+  const go = (id) => { show(id); history.replaceState(null, "", `#${id}`); };
+  const tabs = VIEWS.map(([id, text]) => el("button", {
+    type: "button", role: "tab", id: `tab-${id}`, "aria-controls": id, click: () => go(id),
+  }, text));
   byId("tabs").append(...tabs);
   byId("tabs").addEventListener("keydown", (event) => {
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
@@ -38,10 +40,13 @@ function makeHead() {
     el("dt", {}, label), el("dd", {}, value === null ? "open sizes" : form(value)))));
 }
 
-// Printed pages show everything: the graph is fitted to its place first.
-function print() {
+// Printed pages show everything: the whole graph, which is put back as it was after.
+function printing(isBegun, before) {
+  isPrinting = isBegun;
   readLook();
-  fit();
+  resize();
+  if (isBegun) fit();
+  else Object.assign(view, before);
   paintGraph();
 }
 
@@ -58,5 +63,7 @@ on("show", show);
 const asked = location.hash.slice(1);
 makeGraph();
 show(VIEWS.some(([id]) => id === asked) ? asked : "graph");
-window.addEventListener("beforeprint", print);
+let before = null;
+window.addEventListener("beforeprint", () => { before = { ...view }; printing(true); });
+window.addEventListener("afterprint", () => printing(false, before));
 document.documentElement.dataset.ready = "";

@@ -53,10 +53,14 @@ function treeKey(event) {
   const moves = {
     ArrowDown: () => step(1), ArrowUp: () => step(-1),
     Home: () => shownRows()[0], End: () => shownRows().at(-1),
-    ArrowRight: () => { if (isOpen) return step(1); if (ref < 0) setOpen([-ref], true); return row; },
+    ArrowRight: () => {
+      if (isOpen) return step(1);
+      if (ref < 0) toggle(ref);
+      return row;
+    },
     ArrowLeft: () => {
       if (!isOpen) return row.parentElement.closest("[role=treeitem]");
-      setOpen([-ref], false);
+      toggle(ref);
       return row;
     },
     Enter: () => { select(ref); return row; }, " ": () => { select(ref); return row; },
@@ -87,12 +91,12 @@ function makeOutline() {
     const row = event.target.closest("[role=treeitem]");
     if (!row) return;
     const isToggle = row.ref < 0 && event.offsetX < 18 && event.target === row.firstChild;
-    if (isToggle) setOpen([-row.ref], !state.open.has(-row.ref));
+    if (isToggle) toggle(row.ref);
     else select(row.ref);
   });
   tree.addEventListener("dblclick", (event) => {
     const row = event.target.closest("[role=treeitem]");
-    if (row?.ref < 0) setOpen([-row.ref], !state.open.has(-row.ref));
+    if (row?.ref < 0) toggle(row.ref);
   });
   byId("find").addEventListener("keydown", find);
   on("open", syncTree);
