@@ -275,3 +275,27 @@ def test_seven_hundred_layers_on_any_screen_which_needs_a_browser(
     for view in ("Layers", "Costs", "Passes"):
         page.get_by_role("tab", name=view).click()
         assert page.evaluate("() => document.documentElement.scrollWidth") == 400
+
+
+def test_the_graph_with_two_fingers_which_needs_a_browser(opened: Opened) -> None:
+    size = {"width": 400, "height": 700}
+    page = opened(data_of(example("vgg16")), viewport=size, has_touch=True, device_scale_factor=2)
+    assert page.evaluate("() => document.getElementById('canvas').width") == 800
+    touch = page.context.new_cdp_session(page)
+
+    def pinch(kind: str, *across: float) -> None:
+        points = [{"x": x, "y": 450, "id": n} for n, x in enumerate(across)]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        page.wait_for_timeout(60)
+
+    before = page.locator("#canvas").screenshot()
+    pinch("touchStart", 180, 220)
+    pinch("touchMove", 120, 300)
+    pinch("touchEnd")
+    assert page.locator("#canvas").screenshot() != before
+    assert not page.locator("#details").is_visible()
+    page.get_by_role("button", name="Fit the whole graph").tap()
+    page.get_by_role("button", name="Close all blocks").tap()
+    box = page.locator("#canvas").bounding_box()
+    page.touchscreen.tap(200, box["y"] + 28 + page.locator("#tools").bounding_box()["height"] + 20)
+    assert chosen(page) == "image"
