@@ -14,7 +14,7 @@ from graphcnn.graph import Graph, Node
 from graphcnn.options import field_values
 from graphcnn.passes import PassRecord, Step, flat, summarize
 from graphcnn.report.history import History
-from graphcnn.report.summary import summary_json, totals_of
+from graphcnn.report.summary import summary_json
 from graphcnn.text import non_defaults, print_options
 from graphcnn.weights import WeightStore, check_finite
 
@@ -77,7 +77,6 @@ def page_data(
     return {
         **found,
         "file": file,
-        "totals": totals_of(summary),
         "layers": [layer | shown for layer, shown in zip(found["layers"], more, strict=True)],
         "outputs": dict(graph.outputs),
         "blocks": [picture.as_json() for picture in pictures(graph, block_tree(graph))],
