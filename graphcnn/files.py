@@ -30,6 +30,11 @@ def check_target(path: Path, force: bool) -> None:
         raise ExportError(f"{path} exists", hint="--force replaces it (in Python, force=True)")
 
 
+def scratch_beside(target: Path) -> Path:
+    """A new name beside a target, known before it is made: no interrupt leaves it behind."""
+    return target.parent / f".{target.name[:50]}.{secrets.token_hex(8)}.partial"
+
+
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
     """Yield a path to write to; what is there at the end takes the target's place.
@@ -46,8 +51,7 @@ def replacing(target: Path) -> Iterator[Path]:
         raise ExportError(f"{folder} is not a directory", hint=f"mkdir -p {folder}")
     if target.exists() and not target.is_file():
         raise ExportError(f"{target} is not a file")
-    # Its name is known before it is there: an interrupt in between leaves nothing.
-    scratch = folder / f".{target.name[:50]}.{secrets.token_hex(8)}.partial"
+    scratch = scratch_beside(target)
     try:
         scratch.mkdir(mode=0o700)
         yield scratch / target.name

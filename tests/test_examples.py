@@ -22,6 +22,7 @@ PARAMETERS = {
     "alexnet": 62_378_344,
     "cifar10_batchnorm": 548_074,
     "cifar10_cnn": 1_337_002,
+    "cifar10_mobilenet": 1_069_450,
     "convolution_by_hand": 10,
     "edge_kernel": 2,
     "fashion_mnist_batchnorm": 193_194,

@@ -159,12 +159,12 @@ def _quantization(options: dict[str, Any]) -> Quantization | None:
     """What the options say of data and losses, taken out of them."""
     data, budget, method, samples, floats, rank = (options.pop(key) for key in _INTEGERS)
     integers = options["precision"] == "int8"
+    if (floats or rank) and not integers:
+        raise click.UsageError("--keep-float and --sensitivity are for --precision int8")
     if data is None:
         if budget:
             raise click.UsageError("--budget needs --data to measure the loss on")
         return None
-    if (floats or rank) and not integers:
-        raise click.UsageError("--keep-float and --sensitivity are for --precision int8")
     from graphcnn.quantization import Limit, Quantization
 
     limit = Limit.parse(budget) if budget else None

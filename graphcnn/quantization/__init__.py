@@ -3,7 +3,14 @@
 from .calibration import Method
 from .processor import Arithmetic, Processor, suitable_arithmetic, this_processor
 from .quality import BudgetExceeded, Limit, Quality, QualityReport, Reference
-from .quantize import Quantization, QuantizationReport, measure_quality, quantize
+from .quantize import (
+    Prepared,
+    Quantization,
+    QuantizationReport,
+    measure_quality,
+    prepare,
+    quantize,
+)
 from .samples import Samples, read_samples
 from .search import Attempt, Damage
 
@@ -14,6 +21,7 @@ __all__ = [
     "Damage",
     "Limit",
     "Method",
+    "Prepared",
     "Processor",
     "Quality",
     "QualityReport",
@@ -22,6 +30,7 @@ __all__ = [
     "Reference",
     "Samples",
     "measure_quality",
+    "prepare",
     "quantize",
     "read_samples",
     "suitable_arithmetic",

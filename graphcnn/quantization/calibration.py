@@ -38,6 +38,8 @@ _MOST_SAMPLES = 32
 _MOST_BYTES = 64 * 2**20
 """Histograms are made of all activations of a batch at once: it is cut to stay below this."""
 
+_MOST_BINS = 1024
+
 _HINT = "weights or samples that overflow; graphcnn evaluate shows more"
 
 
@@ -87,9 +89,27 @@ def calibrate(
                 batch = np.resize(batch, (fixed, *batch.shape[1:]))
             _collect(calibrator, predictor.feed(batch))
             progress(done, len(rows))
+        if method == "entropy":
+            found = calibrator.collector.histogram_dict
+            found.update({name: _coarser(histogram) for name, histogram in found.items()})
         ranges = calibrator.compute_data()
     _check(ranges)
     return ranges
+
+
+def _coarser(histogram: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A histogram around zero with its bins joined, where outliers have added many.
+
+    The search for the least loss takes time as the square of the bins, and more.
+    """
+    counts, edges, low, high, threshold = histogram
+    half = len(counts) // 2
+    joined = -(-len(counts) // _MOST_BINS)
+    more = -half % joined
+    counts = np.pad(counts, more).reshape(-1, joined).sum(axis=1)
+    edge = edges[-1] * ((half + more) / half)
+    edges = np.linspace(-edge, edge, len(counts) + 1, dtype=edges.dtype)
+    return counts, edges, low, high, threshold
 
 
 def _collect(calibrator: Any, feed: dict[str, Array]) -> None:

@@ -93,8 +93,45 @@ class QuantizationReport:
     asked: tuple[Layer, ...]
 
 
-def quantize(
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What several files of one model can be quantized by, read and measured once.
+
+    Attributes:
+        samples: The samples.
+        reference: What the float32 file gives on those that are held out.
+    """
+
+    samples: Samples
+    reference: Reference
+
+
+def prepare(
     path: Path, how: Quantization, progress: Progress = lambda what, done, total: None
+) -> Prepared:
+    """Read samples, and measure the float32 file on them.
+
+    Args:
+        path: The float32 file, of one input.
+        how: The data, and what must be kept.
+        progress: Told how it goes.
+
+    Raises:
+        GraphCNNError: Of the kind that says what cannot be read, or does not fit.
+    """
+    samples = read_samples(how.data, Predictor(path), how.samples)
+    if how.limit and how.limit.kind == "accuracy" and samples.labels is None:
+        problem = "there are no labels to tell the accuracy by"
+        raise DataError(problem, subject=how.data, hint="--budget snr=30")
+    tick = partial(progress, "measuring float32")
+    return Prepared(samples, Reference(path, samples.held_out, samples.labels, tick))
+
+
+def quantize(
+    path: Path,
+    how: Quantization,
+    progress: Progress = lambda what, done, total: None,
+    prepared: Prepared | None = None,
 ) -> QuantizationReport:
     """Put a float32 file into integers, in its place.
 
@@ -102,12 +139,13 @@ def quantize(
         path: The file, of one input. Where an error is raised it stays as it is.
         how: What to do.
         progress: Told how it goes.
+        prepared: What `prepare` gave for the same model, data and number of samples, if it did.
 
     Raises:
         BudgetExceeded: The budget holds with no layer in integers only.
         GraphCNNError: Of the kind that says what cannot be read, or does not fit.
     """
-    work = _Work(path, how, progress)
+    work = _Work(path, how, progress, prepared)
     report = work.search()
     if not report.quality.holds:
         raise _excess(report)
@@ -130,35 +168,27 @@ def measure_quality(
         BudgetExceeded: It does not keep what it must.
         GraphCNNError: Of the kind that says what cannot be read, or does not fit.
     """
-    samples = _samples(how, Predictor(original))
-    reference = Reference(
-        original, samples.held_out, samples.labels, partial(progress, "measuring float32")
-    )
+    prepared = prepare(original, how, progress)
+    reference = prepared.reference
     found = reference.measure(path, progress=partial(progress, "measuring the file"))
     report = QualityReport(
         original=reference.quality,
         quality=found,
         limit=how.limit,
         held_out=len(reference),
-        split=samples.split,
+        split=prepared.samples.split,
     )
     if not report.holds:
         raise BudgetExceeded(report, "the file")
     return report
 
 
-def _samples(how: Quantization, predictor: Predictor) -> Samples:
-    samples = read_samples(how.data, predictor, how.samples)
-    if how.limit and how.limit.kind == "accuracy" and samples.labels is None:
-        problem = "there are no labels to tell the accuracy by"
-        raise DataError(problem, subject=how.data, hint="--budget snr=30")
-    return samples
-
-
 class _Work:
     """One file on its way into integers."""
 
-    def __init__(self, path: Path, how: Quantization, progress: Progress) -> None:
+    def __init__(
+        self, path: Path, how: Quantization, progress: Progress, prepared: Prepared | None
+    ) -> None:
         self._path, self._how, self._progress = path, how, progress
         self._file = read_onnx_file(path)
         layers = quantizable(self._file)
@@ -169,16 +199,12 @@ class _Work:
                 "no layer of the model can be in integers",
                 hint="--precision fp16 halves the file",
             )
-        predictor = Predictor(path)
-        samples = _samples(how, predictor)
         self._arithmetic = suitable_arithmetic(this_processor())
-        self._ranges = calibrate(
-            self._file, predictor, samples.calibration, how.method, partial(progress, "calibrating")
-        )
-        del predictor
-        self._samples = samples
-        tick = partial(progress, "measuring float32")
-        self._reference = Reference(path, samples.held_out, samples.labels, tick)
+        prepared = prepared or prepare(path, how, progress)
+        self._samples, self._reference = prepared.samples, prepared.reference
+        tick = partial(progress, "calibrating")
+        rows = self._samples.calibration
+        self._ranges = calibrate(self._file, Predictor(path), rows, how.method, tick)
 
     def search(self) -> QuantizationReport:
         """Make and measure files until the budget holds, or cannot."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from graphcnn.errors import ExportError
+from graphcnn.files import scratch_beside
 
 
 def check_folder(target: Path, force: bool) -> None:
@@ -38,11 +38,9 @@ def new_folder(target: Path, force: bool) -> Iterator[Path]:
         ExportError: As of `check_folder`, or the disk is full.
     """
     check_folder(target, force)
-    scratch = None
+    scratch = scratch_beside(target.absolute())
     try:
-        parent = target.absolute().parent
-        prefix = f".{target.absolute().name[:50]}."
-        scratch = Path(tempfile.mkdtemp(prefix=prefix, suffix=".partial", dir=parent))
+        scratch.mkdir(mode=0o700)
         yield scratch
         target.mkdir(exist_ok=True)  # With the mode that new folders have.
         mode = target.stat().st_mode
@@ -56,5 +54,4 @@ def new_folder(target: Path, force: bool) -> Iterator[Path]:
     except OSError as error:
         raise ExportError(f"{target} cannot be written: {error.strerror or error}") from error
     finally:
-        if scratch:
-            shutil.rmtree(scratch, ignore_errors=True)
+        shutil.rmtree(scratch, ignore_errors=True)

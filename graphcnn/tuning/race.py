@@ -28,7 +28,8 @@ FIRST_SECONDS = 0.4
 
 _ROUNDS = 8
 
-_SAME = Ratio(1.0, 1.0, 1.0)
+SAME = Ratio(1.0, 1.0, 1.0)
+"""Of the base beside itself."""
 
 _MOST_CHILDREN = 8
 _CHILD_BYTES = 150 * 2**20
@@ -155,7 +156,7 @@ class Races:
             first, *others = self._measure([self._base, *group], self._batch, seconds, rounds)
             if isinstance(first, RuntimeFailure):
                 raise first
-            self.trials[self._base] = Trial(self._base, first, _SAME)
+            self.trials[self._base] = Trial(self._base, first, SAME)
             for candidate, timing in zip(group, others, strict=True):
                 if isinstance(timing, RuntimeFailure):
                     self._drop(candidate, f"does not run: {timing.message}")

@@ -1,9 +1,9 @@
 """Looking for the fastest or smallest way to run a model on this machine, within a budget.
 
 Not every combination is tried. First files at default settings, then the best few files with
-settings that differ in one thing, then the best of those with settings that differ in one more,
-then for throughput how many samples run at once. Each stage keeps the best by successive halving,
-and at the end the best few are compared with the plain float32 file once more, for longer.
+settings that differ in one thing (for throughput, also in how many samples run at once), then the
+best of those with settings that differ in one more. Each stage keeps the best by successive
+halving, and at the end the best few are compared with the plain float32 file once more, for longer.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from graphcnn.weights import WeightStore
 from .choice import acceptable, explained
 from .clock import Clock, OutOfTime, Told
 from .folder import new_folder
-from .race import Children, Measure, Races
+from .race import SAME, Children, Measure, Races
 from .settings import micro_batches, neighbours, other_providers, physical_cores
 from .variants import Workshop, make_files, with_channels_last
 
@@ -51,7 +51,7 @@ _LONGEST_RUN = 1.0
 
 _FILES, _FINALISTS = 2, 3
 _HOPELESS = 0.6
-"""A file that is fewer times as fast as plain float32 at default settings is left at that."""
+"""A file that is fewer times as fast as the fastest at default settings is left at these."""
 
 _FINAL_SECONDS, _FINAL_ROUNDS, _FEWEST_ROUNDS = 4.0, 40, 9
 _TIMED = 0.5
@@ -129,7 +129,7 @@ class _Search:
 
     def run(self, graph: Graph, data: str, batch: int | None) -> TuneReport:
         clock, shop = self._clock, self._shop
-        clock.begin("making files", 0.5)
+        clock.begin("making files", 0.55)
         with suppress(OutOfTime):
             shop.measure_original(data, self._limit)
         base = Candidate(shop.original, Settings())
@@ -172,57 +172,49 @@ class _Search:
     def _candidates(self, base: Candidate, batch: int) -> list[Candidate]:
         """The best few of all stages, the best first."""
         clock, shop, races = self._clock, self._shop, self._races
-        default = Settings()
         files = self._accepted(make_files(shop, batch))
-        clock.begin("timing files", 0.6)
+        clock.begin("timing files", 0.62)
         best = races.halve(files, _FILES, "files")
-        clock.begin("channels last", 0.7)
-        variants = [*self._worth_settings(best), base.variant]
-        last = self._accepted(with_channels_last(shop, variants[0]))
-        clock.begin("settings", 0.85)
-        cores, providers = physical_cores(), other_providers()
-        near = [
-            Candidate(variant, other)
-            for variant in variants
-            for other in neighbours(default, cores, providers)
-        ]
+        clock.begin("channels last", 0.72)
+        files = self._worth_settings([base, *best])
+        last = self._accepted(with_channels_last(shop, files[0].variant))
+        clock.begin("settings", 0.82)
+        near = self._near(files, batch)
         best = races.halve([*best, *last, *near], _FINALISTS, "settings") or best
-        near = [
-            Candidate(candidate.variant, other)
-            for candidate in best[:2]
-            for other in neighbours(candidate.settings, cores, providers)
-        ]
-        best = races.halve([*best, *self._new(near)], _FINALISTS, "settings") or best
-        if self._objective != "throughput":
-            return best
-        clock.begin("micro-batches", 0.9)
-        near = [
-            Candidate(candidate.variant, other)
-            for candidate in (base, *best)
-            for other in micro_batches(candidate.settings, batch)
-        ]
-        return races.halve([*best, *self._new(near)], _FINALISTS, "micro-batches") or best
+        clock.begin("more settings", 0.9)
+        near = [near for near in self._near(best[:2], batch) if near not in races.trials]
+        return races.halve([*best, *near], _FINALISTS, "settings") or best
 
-    def _worth_settings(self, files: Sequence[Candidate]) -> list[Variant]:
-        """The files that other settings could make the best.
+    def _near(self, candidates: Sequence[Candidate], batch: int) -> list[Candidate]:
+        """Candidates that differ from these in one setting."""
+        cores, providers = physical_cores(), other_providers()
+        found = []
+        for candidate in candidates:
+            others = neighbours(candidate.settings, cores, providers)
+            if self._objective == "throughput":
+                others += micro_batches(candidate.settings, batch)
+            found += [Candidate(candidate.variant, other) for other in others]
+        return found
 
-        No setting makes up for twice the time, and onnxruntime widens float16 weights as it loads
-        them: from then on the file is the float32 file.
+    def _worth_settings(self, files: Sequence[Candidate]) -> list[Candidate]:
+        """The files that other settings could make the best, the fastest first.
+
+        onnxruntime widens float16 weights as it loads them: from then on the file is the float32
+        file, and other settings matter to it as to that.
         """
-        ratios = [(file.variant, self._races.trials[file].ratio) for file in files]
+        times = {
+            file: (self._races.trials[file].ratio or SAME).value
+            for file in files
+            if file.variant.precision != "fp16" or self._objective == "size"
+        }
+        least = _HOPELESS * max(times.values())
         return [
-            variant
-            for variant, ratio in ratios
-            if ratio and ratio.value > _HOPELESS
-            if variant.precision != "fp16" or self._objective == "size"
+            file for file in sorted(times, key=lambda file: -times[file]) if times[file] >= least
         ]
 
     def _accepted(self, made: Sequence[Trial]) -> list[Candidate]:
         self._unmade += [trial for trial in made if trial.dropped]
         return [trial.candidate for trial in made if not trial.dropped]
-
-    def _new(self, candidates: Sequence[Candidate]) -> list[Candidate]:
-        return [candidate for candidate in candidates if candidate not in self._races.trials]
 
     def _compared(self, finalists: Sequence[Candidate]) -> list[Trial]:
         """The last comparison, of as many as there is time for."""

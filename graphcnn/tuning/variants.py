@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 
 from graphcnn.compiler import compile as compile_graph
-from graphcnn.errors import DataError, GraphCNNError, RuntimeFailure
+from graphcnn.errors import GraphCNNError, RuntimeFailure
 from graphcnn.graph import Graph
 from graphcnn.onnx_file import read_onnx_file
 from graphcnn.quantization import (
@@ -19,15 +19,13 @@ from graphcnn.quantization import (
     Quality,
     Quantization,
     QuantizationReport,
-    Reference,
+    prepare,
     quantize,
-    read_samples,
 )
 from graphcnn.quantization.placement import quantizable
 from graphcnn.quantization.precision import Precision
 from graphcnn.report.tuning import Candidate, FloatLayer, Layout, Trial, Variant
 from graphcnn.runtime.deploy import FILE, Deployment, write_deployment
-from graphcnn.runtime.predict import Predictor
 from graphcnn.runtime.settings import Settings
 from graphcnn.weights import WeightStore
 
@@ -77,14 +75,10 @@ class Workshop:
             OutOfTime: The stage has to end.
         """
         self._data, self._limit = data, limit
-        path = self.original.path
-        samples = read_samples(data, Predictor(path), Quantization(data=data).samples)
-        if limit.kind == "accuracy" and samples.labels is None:
-            problem = "there are no labels to tell the accuracy by"
-            raise DataError(problem, subject=data, hint="--budget snr=30")
-        tick = self._clock.count("measuring fp32")
-        self._reference = Reference(path, samples.held_out, samples.labels, tick)
-        self.held_out = f"{len(self._reference):,} samples of {samples.split}"
+        how = Quantization(data=data, limit=limit)
+        self._prepared = prepare(self.original.path, how, self._told("fp32"))
+        self._reference = self._prepared.reference
+        self.held_out = f"{len(self._reference):,} samples of {self._prepared.samples.split}"
         self.original = self._with(self.original, self._reference.quality)
 
     def compiled(self, precision: Precision, layout: Layout) -> Variant:
@@ -119,7 +113,8 @@ class Workshop:
             path = self._compiled("fp32", layout)
         names = tuple(layer.node for layer in floats)
         how = Quantization(data=self._data, limit=self._limit, method=method, floats=names)
-        report = quantize(path, how, self._told(method))
+        told = self._told(f"int8 {method}")
+        report = quantize(path, how, told, self._prepared)
         made = Variant(
             path=path,
             precision="int8",
@@ -183,14 +178,14 @@ class Workshop:
         )
         return path
 
-    def _told(self, method: str) -> Callable[[str, int, int], None]:
-        return lambda what, done, total: self._clock.tick(
-            f"int8 {method}: {what}, {done:,} of {total:,}"
-        )
+    def _told(self, label: str) -> Callable[[str, int, int], None]:
+        return lambda what, done, total: self._clock.tick(f"{label}: {what}, {done:,} of {total:,}")
 
 
 def make_files(shop: Workshop, batch: int) -> list[Trial]:
-    """Make the files that are worth timing, and say what became of the others.
+    """Make the files that are worth timing, what may gain most first.
+
+    What becomes of the others is said too.
 
     Args:
         shop: Makes them.
@@ -198,10 +193,10 @@ def make_files(shop: Workshop, batch: int) -> list[Trial]:
     """
     maker = _Maker(shop)
     with suppress(OutOfTime):
-        maker.make(Variant(path=shop.original.path, precision="fp16"), _compile)
         best = maker.integers()
         if best:
             maker.mixes(best, batch)
+        maker.make(Variant(path=shop.original.path, precision="fp16"), _compile)
     return maker.found
 
 

@@ -31,9 +31,10 @@ SIZES = (8, 8, 3)
 COUNT = 48
 
 
-def samples(*shape: int, seed: int = 0) -> Array:
-    """float32 samples around zero."""
-    return np.random.default_rng(seed).standard_normal(shape or (COUNT, *SIZES)).astype(np.float32)
+def samples(count: int = COUNT, *sizes: int) -> Array:
+    """float32 samples around zero, channels last."""
+    rng = np.random.default_rng(0)
+    return rng.standard_normal((count, *(sizes or SIZES))).astype(np.float32)
 
 
 def network(path: Path, layers: str, inputs: str = "[8, 8, 3]", rest: str = "") -> Graph:

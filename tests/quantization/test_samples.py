@@ -160,7 +160,7 @@ def test_objects_are_refused(
     predictor: Predictor, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     np.save(tmp_path / "data.npy", np.array([Bomb()] * 4, object), allow_pickle=True)
-    with pytest.raises(DataError, match="not a .npy file of numbers"):
+    with pytest.raises(DataError, match=r"not a \.npy file of numbers"):
         read_samples(str(tmp_path / "data.npy"), predictor, 10)
     assert capsys.readouterr().out == ""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 from graphcnn.runtime.settings import Settings
 from graphcnn.tuning.settings import micro_batches, neighbours, other_providers, physical_cores
 
@@ -12,9 +14,9 @@ def test_neighbours_differ_in_one_thing() -> None:
     assert {s.optimization for s in found} == {"all", "extended", "basic"}
     assert {s.provider for s in found} == {"auto", "openvino"}
     assert {s.spinning for s in found} == {True, False}
-    fields = Settings.__slots__
+    names = [field.name for field in fields(Settings)]
     for settings in found:
-        changed = [f for f in fields if getattr(settings, f) != getattr(Settings(), f)]
+        changed = [f for f in names if getattr(settings, f) != getattr(Settings(), f)]
         assert len(changed) == 1
     assert len(found) == len(set(found)) == 8
 

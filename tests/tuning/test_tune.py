@@ -12,7 +12,7 @@ import pytest
 
 import graphcnn
 from graphcnn.errors import DataError, ExportError, GraphError
-from graphcnn.quantization import Limit
+from graphcnn.quantization import Limit, Quality, Reference
 from graphcnn.report.tuning import Candidate, TuneReport
 from graphcnn.runtime.deploy import read_deployment
 from graphcnn.runtime.settings import Settings
@@ -98,6 +98,24 @@ def test_settings_that_gain_together_are_found(folder: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.usefixtures("fast")
+def test_other_settings_are_tried_of_files_that_they_could_make_the_best(
+    folder: Path, tmp_path: Path
+) -> None:
+    measure = Fake(speeds(fp32=1e-3, fp16=1e-4, int8=2e-3))
+    tuned(folder, tmp_path / "out", measure)
+    tried = {c.variant.precision for group, _, _ in measure.calls for c in group[1:]}
+    with_settings = {
+        c.variant.precision
+        for group, _, _ in measure.calls
+        for c in group
+        if c.settings != Settings()
+    }
+    assert tried == {"fp32", "fp16", "int8"}
+    assert "fp32" in with_settings
+    assert "int8" not in with_settings
+
+
+@pytest.mark.usefixtures("fast")
 @pytest.mark.parametrize("noise", [(1.0,), (0.9, 1.2), (0.5, 2.0)])
 def test_what_is_not_faster_for_certain_is_not_chosen(
     folder: Path, tmp_path: Path, noise: tuple[float, ...]
@@ -132,6 +150,33 @@ def test_for_throughput_micro_batches_are_tried(folder: Path, tmp_path: Path) ->
     assert report.chosen.candidate.settings.micro_batch == 8
 
 
+def by_level(candidate: Candidate) -> float:
+    settings = candidate.settings
+    found = {"basic": 0.5, "extended": 0.8}.get(settings.optimization, 1.0)
+    return 1e-3 * found
+
+
+@pytest.mark.usefixtures("fast")
+def test_quality_is_measured_again_with_settings_that_could_change_it(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    applied = []
+
+    def measure(self: Reference, path: Path, *rest: object, **more: object) -> Quality:
+        deployment = read_deployment(path)
+        if deployment is None:
+            return Quality(1.0, 100.0)
+        applied.append(deployment.settings.optimization)
+        return Quality(0.0 if applied == ["basic"] else 1.0, 100.0)
+
+    monkeypatch.setattr(Reference, "measure", measure)
+    report = tuned(folder, tmp_path / "out", Fake(by_level))
+    assert applied[0] == "basic"
+    dropped = [t for t in report.trials if t.dropped == "outside the budget with these settings"]
+    assert [t.candidate.settings.optimization for t in dropped] == ["basic"]
+    assert report.chosen not in (dropped[0], report.base)
+
+
 @pytest.mark.parametrize("calls", range(4))
 @pytest.mark.usefixtures("fast")
 def test_out_of_time_it_decides_by_what_there_is(folder: Path, tmp_path: Path, calls: int) -> None:
@@ -150,9 +195,7 @@ def test_without_any_time_the_float32_file_is_written(folder: Path, tmp_path: Pa
 
 
 @pytest.mark.usefixtures("fast")
-def test_a_file_outside_the_budget_is_not_timed(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_outside_the_budget_is_not_timed(folder: Path, tmp_path: Path) -> None:
     measure = Fake(speeds(fp32=1e-3, fp16=1e-4, int8=1e-4))
     report = tuned(
         folder, tmp_path / "out", measure, data=str(folder / "x.npy"), limit=Limit("snr", 200)
