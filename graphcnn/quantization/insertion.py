@@ -46,7 +46,6 @@ def insert(
         The model with its weights.
     """
     from onnxruntime.quantization import QuantType
-    from onnxruntime.quantization.calibrate import TensorsData
     from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
     from onnxruntime.quantization.quant_utils import load_model_with_shape_infer
 
@@ -55,8 +54,9 @@ def insert(
     before = [_copied(node) for node in source.graph.node]
     floats = [n.name for n in before if n.op_type in COMPUTING and n.name not in integers]
     _unshare(source.graph, floats)
-    # The quantizer narrows ranges in place, the next time further.
-    ranges = TensorsData(ranges.calibration_method, dict(ranges.items()))
+    # An output keeps its own range, not that of an activation which is all that takes it.
+    given = {value.name for value in source.graph.output}
+    floats += [n.name for n in before if n.op_type in _CLIPPING and n.input[0] in given]
     quantizer = QDQQuantizer(
         source,
         per_channel=True,

@@ -42,7 +42,8 @@ PASSING = {
 """What moves or picks bytes, or cuts them off where their range ends. Pad has no rule there, nor
 has a Resize that interpolates: onnxruntime computes both in float, from bytes to bytes."""
 
-WEIGHTED = {"Conv", "Gemm", "MatMul"}
+_OWN = {"Conv": "Conv", "Gemm": "Dense", "MatMul": "Dense"}
+"""What the class of the layer is called that has a node's weights, where others went into it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +53,13 @@ class Layer:
     Attributes:
         node: Its name in the file.
         op: Its ONNX operator.
-        origin: The layer whose value it computes; None in a file of another tool.
-        weighted: Whether it has weights.
-        macs: Its multiply-accumulates a sample; None where they cannot be told.
+        origin: The layer that it is for; None in a file of another tool.
         names: What it can be called: the node, or any layer that went into it.
     """
 
     node: str
     op: str
     origin: Origin | None
-    weighted: bool
-    macs: int | None
     names: frozenset[str] = frozenset()
 
     @property
@@ -90,7 +87,7 @@ def quantizable(file: OnnxFile) -> tuple[Layer, ...]:
 
 
 def _layer(node: OnnxNode) -> Layer:
-    origin = node.origin.layers[0] if node.origin else None
-    weighted = node.op in WEIGHTED and bool(node.weights)
-    names = frozenset({node.name, *node.layers})
-    return Layer(node.name, node.op, origin, weighted, node.macs, names)
+    layers = node.origin.layers if node.origin else ()
+    own = [layer for layer in layers if _OWN.get(node.op, "") in layer.title]
+    origin = next(iter([*own, *layers]), None)
+    return Layer(node.name, node.op, origin, frozenset({node.name, *node.layers}))

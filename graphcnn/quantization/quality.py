@@ -22,10 +22,14 @@ from graphcnn.errors import CheckFailed, DataError, EvaluationError, OptionError
 from graphcnn.evaluation import evaluate_scores
 from graphcnn.onnx_file import read_onnx_file
 from graphcnn.runtime.predict import Predictor, Progress, Samples
+from graphcnn.runtime.settings import Settings
 from graphcnn.runtime.signature import Array
 
 _LIMIT = re.compile(r"\s*(accuracy|snr)\s*=\s*(\d+(?:\.\d*)?|\.\d+)\s*")
 
+
+_PLAIN = Settings(provider="cpu")
+"""Integers are for its kernels."""
 
 _MOST_SAMPLES = 256
 _MOST_BYTES = 256 * 2**20
@@ -190,6 +194,7 @@ class Reference:
         path: Path,
         samples: int | None = None,
         progress: Callable[[int, int], None] = lambda done, total: None,
+        settings: Settings = _PLAIN,
     ) -> Quality:
         """How good another file is.
 
@@ -197,21 +202,24 @@ class Reference:
             path: The file.
             samples: How many of the samples are used, from the first; all if None.
             progress: Called with the samples done so far, and in all.
+            settings: How it is run; on the CPU if they do not say.
 
         Raises:
             EvaluationError: Its outputs are not finite.
             RuntimeFailure: It cannot be run.
         """
         x = self._x if samples is None else self._x[:samples]
-        outputs = self._predict(path, x, progress)
+        outputs = self._predict(path, x, progress, settings)
         return Quality(self._accuracy(outputs), self._snr(outputs))
 
     def first(self, samples: int) -> Quality:
         """The float32 file's quality on the first samples alone."""
         return Quality(self._accuracy(self._outputs[:samples]), math.inf)
 
-    def _predict(self, path: Path, x: Samples, progress: Progress) -> Array:
-        outputs = Predictor(path).predict(x, self._batch, progress)
+    def _predict(
+        self, path: Path, x: Samples, progress: Progress, settings: Settings = _PLAIN
+    ) -> Array:
+        outputs = Predictor(path, settings).predict(x, self._batch, progress)
         broken = len(outputs) - np.isfinite(outputs).reshape(len(outputs), -1).all(axis=1).sum()
         if broken:
             raise EvaluationError(

@@ -25,7 +25,6 @@ from graphcnn.quantization import (
 from graphcnn.quantization.placement import quantizable
 from graphcnn.quantization.precision import Precision
 from graphcnn.report.tuning import Candidate, FloatLayer, Layout, Trial, Variant
-from graphcnn.runtime.deploy import FILE, Deployment, write_deployment
 from graphcnn.runtime.settings import Settings
 from graphcnn.weights import WeightStore
 
@@ -143,15 +142,10 @@ class Workshop:
         settings = candidate.settings
         if (settings.provider, settings.optimization) == ("auto", "all"):
             return True
-        folder = candidate.variant.path.parent
-        deployed = Deployment.of(candidate.variant.path, settings, processor="", measured={})
-        write_deployment(folder, deployed)
         try:
-            found = self._reference.measure(candidate.variant.path)
+            found = self._reference.measure(candidate.variant.path, settings=settings)
         except GraphCNNError:
             return False
-        finally:
-            (folder / FILE).unlink()
         return self._limit.holds(self._reference.quality, found)
 
     def within(self, variant: Variant) -> str:

@@ -502,3 +502,13 @@ def test_what_can_be_in_integers(tmp_path: Path) -> None:
     graph.outputs["y"] = graph.add(graphcnn.ops.Softmax(), x, name="y")
     graphcnn.compile(graph, tmp_path / "none.onnx")
     assert quantizable(read_onnx_file(tmp_path / "none.onnx")) == ()
+
+
+def test_an_output_before_an_activation_keeps_its_range(tmp_path: Path) -> None:
+    """The library gives what a ReLU takes the range of what it makes."""
+    layers = PLAIN.replace("  - BatchNormalization: {name: bn1}\n", "")
+    path, x = written(tmp_path, layers + "outputs: [c1, c3]\n"), samples(64)
+    found, graph = run(in_integers(path, x), np.moveaxis(x, -1, 1), tmp_path)
+    assert found.min() < -1
+    assert decibels(expected(path, x), found) > NEAR
+    assert operators(graph).count("QLinearConv") == 3

@@ -17,7 +17,7 @@ LIMIT = Limit("accuracy", 0.01)
 
 
 def layers(count: int) -> list[Layer]:
-    return [Layer(f"c{i}", "Conv", None, True, 1) for i in range(count)]
+    return [Layer(f"c{i}", "Conv", None) for i in range(count)]
 
 
 class Fake:

@@ -29,9 +29,9 @@ from graphcnn.report.quantization import (
 )
 
 ORIGIN = Origin("stem", "Conv2D", SourceLocation("model.yaml", 4, 5))
-STEM = Layer("stem/conv", "Conv", ORIGIN, True, 9)
-OTHER = Layer("Conv_\x1b[31m7", "Conv", None, True, 9)
-ASKED = Layer("gate", "Sigmoid", None, False, 0)
+STEM = Layer("stem/conv", "Conv", ORIGIN)
+OTHER = Layer("Conv_\x1b[31m7", "Conv", None)
+ASKED = Layer("gate", "Sigmoid", None)
 
 
 def report(labelled: bool = True, **changes: Any) -> QuantizationReport:
