@@ -79,6 +79,7 @@ def insert(
     clipped = _keep_origins(model, before)
     _unround_scores(model, integers, clipped)
     _hold_floats(model, integers)
+    _share_zero_points(model.graph)
     return model
 
 
@@ -190,12 +191,31 @@ def _in_integers(node: onnx.NodeProto, integers: Collection[str]) -> bool:
     return node.name in integers or node.op_type in PASSING
 
 
+def _share_zero_points(graph: onnx.GraphProto) -> None:
+    """Store equal zero points once: one a channel, and most are zeros."""
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    first: dict[bytes, str] = {}
+    for node in graph.node:
+        if node.op_type not in ("QuantizeLinear", "DequantizeLinear"):
+            continue
+        unnamed = type(tensors[node.input[2]])()
+        unnamed.CopyFrom(tensors[node.input[2]])
+        unnamed.ClearField("name")
+        content = unnamed.SerializeToString(deterministic=True)
+        node.input[2] = first.setdefault(content, node.input[2])
+    _drop_unused(graph)
+
+
 def _remove(graph: onnx.GraphProto, names: Collection[str]) -> None:
     """Remove nodes, and the constants that nothing uses any more."""
     kept = [node for node in graph.node if node.name not in names]
     del graph.node[:]
     graph.node.extend(kept)
-    used = {name for node in kept for name in node.input}
+    _drop_unused(graph)
+
+
+def _drop_unused(graph: onnx.GraphProto) -> None:
+    used = {name for node in graph.node for name in node.input}
     constants = [tensor for tensor in graph.initializer if tensor.name in used]
     del graph.initializer[:]
     graph.initializer.extend(constants)
