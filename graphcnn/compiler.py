@@ -216,7 +216,8 @@ def compile(
     if precision != "fp32" or quantization is not None:
         from .quantization.precision import check_precision, into_integers, measured
 
-        check_precision(precision, quantization, external_data)
+        inputs = [node.name for node in graph.inputs]
+        check_precision(precision, quantization, external_data, inputs)
     check_target(path, force)
     if isinstance(weights, str | Path) and Path(weights).resolve() == path.resolve():
         raise ExportError(f"{path} holds the weights", hint="write the model to another file")

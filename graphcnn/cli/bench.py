@@ -48,7 +48,7 @@ def _batches(
 )
 @click.option(
     "--threads",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 1024),
     help="How many threads compute one operator.  [default: as deploy.json says, else as "
     "onnxruntime chooses]",
 )
@@ -56,6 +56,7 @@ def _batches(
 @click.option(
     "--seconds",
     type=click.FloatRange(0.1, 3600),
+    callback=shared.finite,
     default=2.0,
     show_default=True,
     help="How long each file runs, at each batch.",

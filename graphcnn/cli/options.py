@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,6 +22,13 @@ data = click.option(
     help="A folder of IDX files, CIFAR-10's batches, an .npz file, a folder of class folders of "
     "images, or mnist, fashion_mnist, cifar10.",
 )
+
+
+def finite(context: click.Context, parameter: click.Parameter, value: float) -> float:
+    """Refuse what click's ranges let pass: NaN and infinity."""
+    if not math.isfinite(value):
+        raise click.BadParameter(f"expected a number, found {value}")
+    return value
 
 
 def accuracy_budget(command: F) -> F:

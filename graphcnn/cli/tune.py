@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ from . import options as shared
 @click.option(
     "--time-limit",
     type=click.FloatRange(min=0, min_open=True),
+    callback=shared.finite,
     default=300.0,
     show_default=True,
     metavar="SECONDS",
@@ -106,7 +108,7 @@ def command(
     click.echo(
         f"written to {output}: {', '.join(sorted(p.name for p in output.iterdir()))}", err=True
     )
-    if not (output / PICTURE).exists():
+    if find_spec("matplotlib") is None:
         click.echo(f"no {PICTURE}: pip install 'graphcnn[plot]' brings what draws it", err=True)
 
 

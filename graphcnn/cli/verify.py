@@ -79,7 +79,8 @@ def command(
     over all of that output. The relative error shown is the largest absolute error divided by
     max |A|, the cosine is the lowest of any sample, and NaN never agrees. Inputs and outputs belong
     together by name, else by order; data are channels last, or channels first where only that fits.
-    A file that states its precision gets the tolerance of that, which is shown.
+    A file that states its precision gets the tolerance of that, which is shown; but an int8 file is
+    not expected to agree: its loss is measured where it is compiled, and by evaluate.
 
     With --per-layer, every layer that both name is compared likewise, in order, and the first to
     leave the tolerance is named. What a pass has fused is on one side only, and is passed over. In

@@ -42,6 +42,9 @@ PASSING = {
 """What moves or picks bytes, or cuts them off where their range ends. Pad has no rule there, nor
 has a Resize that interpolates: onnxruntime computes both in float, from bytes to bytes."""
 
+WEIGHTED = {"Conv", "Gemm", "MatMul"}
+"""What makes a file smaller and faster in integers: with none of these it is a float file."""
+
 _OWN = {"Conv": "Conv", "Gemm": "Dense", "MatMul": "Dense"}
 """What the class of the layer is called that has a node's weights, where others went into it."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal, get_args
@@ -20,7 +20,10 @@ Precision = Literal["fp32", "fp16", "fp16-body", "int8"]
 
 
 def check_precision(
-    precision: Precision, quantization: Quantization | None, external_data: ExternalData
+    precision: Precision,
+    quantization: Quantization | None,
+    external_data: ExternalData,
+    inputs: Sequence[str],
 ) -> None:
     """Refuse a precision that cannot be reached with what is given.
 
@@ -33,6 +36,11 @@ def check_precision(
         raise ExportError(
             "int8 needs data to measure the ranges of activations on",
             hint="--data DATA: a few hundred samples are enough",
+        )
+    if quantization is not None and len(inputs) != 1:
+        raise ExportError(
+            f"data are for models of one input, and this has {len(inputs)}: {', '.join(inputs)}",
+            hint="--precision fp16 needs no data",
         )
     if precision == "int8" and external_data == "always":
         raise ExportError("int8 files hold their weights", hint="--external-data auto")

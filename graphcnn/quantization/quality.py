@@ -38,8 +38,6 @@ _MOST_BYTES = 256 * 2**20
 _SILENCE = float(np.finfo(np.float64).tiny)
 """The least signal: a ratio to nothing is far below any limit, and still a number."""
 
-_HINT = "a larger budget, or for int8 another --calibration or more --calibration-samples"
-
 
 @dataclass(frozen=True, slots=True)
 class Quality:
@@ -137,7 +135,7 @@ class QualityReport:
         """What was lost, for people."""
         before, after = self.original.accuracy, self.quality.accuracy
         noise = "no noise" if math.isinf(self.quality.snr) else f"{self.quality.snr:.1f} dB"
-        if before is None or after is None:
+        if before is None or after is None or (self.limit and self.limit.kind == "snr"):
             return noise
         return f"{before:.2%} to {after:.2%} accurate ({(after - before) * 100:+.2f} points)"
 
@@ -150,10 +148,14 @@ class BudgetExceeded(CheckFailed):
     """
 
     def __init__(
-        self, quality: QualityReport, detail: str, context: Sequence[tuple[str, str]] = ()
+        self,
+        quality: QualityReport,
+        detail: str,
+        hint: str = "a larger budget",
+        context: Sequence[tuple[str, str]] = (),
     ) -> None:
         message = f"the budget does not hold: {quality.limit}, and {detail} is {quality.loss}"
-        super().__init__(message, hint=_HINT, context=context)
+        super().__init__(message, hint=hint, context=context)
         self.quality = quality
 
 

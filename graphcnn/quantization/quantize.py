@@ -21,7 +21,7 @@ from graphcnn.runtime.predict import Predictor
 
 from .calibration import Method, calibrate
 from .insertion import insert
-from .placement import Layer, quantizable
+from .placement import WEIGHTED, Layer, quantizable
 from .processor import Arithmetic, suitable_arithmetic, this_processor
 from .quality import BudgetExceeded, Limit, Quality, QualityReport, Reference
 from .samples import Samples, read_samples
@@ -194,9 +194,9 @@ class _Work:
         layers = quantizable(self._file)
         self._asked = _named(layers, how.floats)
         self._layers = [layer for layer in layers if layer not in self._asked]
-        if not self._layers:
+        if WEIGHTED.isdisjoint(layer.op for layer in self._layers):
             raise GraphError(
-                "no layer of the model can be in integers",
+                "no layer of the model that has weights can be in integers",
                 hint="--precision fp16 halves the file",
             )
         self._arithmetic = suitable_arithmetic(this_processor())
@@ -330,4 +330,5 @@ def _excess(report: QuantizationReport) -> BudgetExceeded:
     files = "the only file" if count == 1 else f"the best of {count} files"
     floats = f"{len(report.best.floats)} of {report.layers} layers in float"
     rows = [(d.layer.place, _harm(d)) for d in report.damages[:_LISTED]]
-    return BudgetExceeded(report.quality, f"{files}, with {floats},", rows)
+    hint = "a larger budget, another --calibration, or more --calibration-samples"
+    return BudgetExceeded(report.quality, f"{files}, with {floats},", hint, rows)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from .placement import Layer
+from .placement import WEIGHTED, Layer
 from .quality import Limit, Quality
 
 _MOST_SAMPLES = 2000
@@ -107,13 +107,13 @@ def put_back(
 
     Args:
         ranking: The layers, the most harmful first. With none of them in float it does not hold;
-            at least one stays in integers.
+            at least one with weights stays in integers.
         measure: Makes and measures a file.
         limit: What must hold.
         original: The float32 file's quality.
         tried: Told of every file.
     """
-    most = len(ranking) - 1
+    most = max(i for i, layer in enumerate(ranking) if layer.op in WEIGHTED)
     too_few, enough, step = 0, most + 1, 1
     while too_few < most and enough > most:
         count = min(too_few + step, most)

@@ -85,6 +85,7 @@ def _damage_table(report: QuantizationReport, floats: set[str]) -> Table:
     )
     labelled = any(damage.accuracy is not None for damage in report.damages)
     table.add_column("layer")
+    table.add_column("operator")
     table.add_column("written at")
     if labelled:
         table.add_column("accuracy", justify="right")
@@ -98,15 +99,15 @@ def _damage_table(report: QuantizationReport, floats: set[str]) -> Table:
 def _damage_row(damage: Damage, labelled: bool, in_float: bool) -> list[str]:
     layer = damage.layer
     title = f" ({layer.origin.title})" if layer.origin else ""
-    row = [printable(f"{layer.name}{title}"), printable(layer.place)]
+    row = [printable(f"{layer.name}{title}"), layer.op, printable(layer.place)]
     if labelled:
-        row.append("" if damage.accuracy is None else f"{-damage.accuracy * 100:+.2f} points")
+        row.append("" if damage.accuracy is None else f"{0.0 - damage.accuracy * 100:+.2f} points")
     noise = "no noise" if math.isinf(damage.snr) else f"{damage.snr:.1f} dB"
     return [*row, noise, "float" if in_float else "int8"]
 
 
 def _names(layers: tuple[Layer, ...]) -> str:
-    return ", ".join(printable(layer.name) for layer in layers)
+    return ", ".join(dict.fromkeys(printable(layer.name) for layer in layers))
 
 
 def _layer(layer: Layer) -> dict[str, Any]:

@@ -219,8 +219,9 @@ def tuning_table(report: TuneReport) -> Group:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     labelled = report.base.candidate.variant.accuracy is not None
     for name in ("file", "settings"):
-        table.add_column(name, "")
-    for name in ("accuracy" if labelled else "SNR", "size", "p50", "p99", "samples/s"):
+        table.add_column(name, "", min_width=12, overflow="fold")
+    speed = "samples/s" if report.objective == "throughput" else "p50"
+    for name in ("accuracy" if labelled else "SNR", "size", speed):
         table.add_column(name, "", justify="right", no_wrap=True)
     table.add_column("times float32", "", justify="right", no_wrap=True)
     table.add_column("", "")
@@ -242,12 +243,16 @@ def _cells(trial: Trial, report: TuneReport, labelled: bool) -> list[str]:
         trial.candidate.changes,
         _quality(variant, labelled),
         size_in_bytes(variant.bytes),
-        "-" if timing is None else f"{timing.p50 * 1000:.3f} ms",
-        "-" if timing is None else f"{timing.p99 * 1000:.3f} ms",
-        "-" if timing is None else f"{timing.throughput:,.0f}",
+        "-" if timing is None else _speed(timing, report.objective),
         ratio_text(trial.ratio),
         printable(state or trial.dropped or "in the last comparison"),
     ]
+
+
+def _speed(timing: Timing, objective: Objective) -> str:
+    if objective == "throughput":
+        return f"{timing.throughput:,.0f}"
+    return f"{timing.p50 * 1000:.3f} ms"
 
 
 def _quality(variant: Variant, labelled: bool) -> str:

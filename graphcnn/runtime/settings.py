@@ -13,6 +13,9 @@ Provider = Literal["auto", "cpu", "cuda", "openvino"]
 
 _Count = Annotated[int, Meta(gt=0, lt=2**31)]
 
+_Threads = Annotated[int, Meta(gt=0, le=1024)]
+"""More would take all memory, and be of no use: a mistake."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings(Options):
@@ -31,7 +34,7 @@ class Settings(Options):
     """
 
     provider: Provider = "auto"
-    threads: _Count | None = None
+    threads: _Threads | None = None
     optimization: Literal["disabled", "basic", "extended", "all"] = "all"
     spinning: bool = True
     micro_batch: _Count | None = None

@@ -9,6 +9,9 @@ Told = Callable[[str, float, float], None]
 """Called with what is being done, the seconds gone, and the seconds that there are."""
 
 
+_DECIDING_SECONDS, _DECIDING_SHARE = 15.0, 0.25
+
+
 class OutOfTime(Exception):
     """A stage's time is over: what goes on in it is given up."""
 
@@ -42,8 +45,12 @@ class Clock:
         return self._end - self.gone
 
     def begin(self, stage: str, share: float) -> None:
-        """Begin a stage that ends when a share of all the time is gone."""
-        self._stage, self._end = stage, share * self._limit
+        """Begin a stage that ends when a share of all the time is gone.
+
+        Before the last, whose share is 1, the least that it needs to decide is set aside.
+        """
+        kept = 0.0 if share == 1 else min(_DECIDING_SECONDS, _DECIDING_SHARE * self._limit)
+        self._stage, self._end = stage, share * (self._limit - kept)
 
     def tick(self, detail: str = "") -> None:
         """Tell what is being done.

@@ -74,6 +74,7 @@ class Workshop:
             OutOfTime: The stage has to end.
         """
         self._data, self._limit = data, limit
+        self._clock.tick("reading data")
         how = Quantization(data=data, limit=limit)
         self._prepared = prepare(self.original.path, how, self._told("fp32"))
         self._reference = self._prepared.reference

@@ -75,7 +75,7 @@ def test_the_ranking(model: Path) -> None:
     assert re.search(r"[\d.]+ dB, on half of the samples \(20 samples\)", found.stderr)
     assert "1 of 2 layers in float: scores" in found.stderr
     assert "each layer alone in integers, on 20 samples" in found.stderr
-    assert re.search(r"conv \(Conv2D\) +tiny\.yaml:4:5 +[\d.]+ dB +int8", found.stderr)
+    assert re.search(r"conv \(Conv2D\) +Conv +tiny\.yaml:4:5 +[\d.]+ dB +int8", found.stderr)
     assert "accuracy" not in found.stderr
 
 

@@ -244,7 +244,7 @@ def test_a_layer_that_cannot_be_kept(name: str, graph: Graph, tmp_path: Path) ->
 )  # fmt: skip
 def test_nothing_to_put_into_integers(layers: str, floats: tuple[str, ...], tmp_path: Path) -> None:
     graph = network(tmp_path / "model.yaml", layers)
-    with pytest.raises(GraphError, match="no layer of the model can be in integers"):
+    with pytest.raises(GraphError, match="no layer of the model that has weights"):
         compiled(graph, tmp_path / "int8.onnx", samples(), floats=floats)
 
 
@@ -284,7 +284,7 @@ def test_several_inputs(tmp_path: Path) -> None:
     both = [graph.input(name, (8, 8, 3)) for name in ("left", "right")]
     x = graph.add(Concatenate(), both)
     graph.outputs["y"] = graph.add(Conv2D(filters=2, kernel_size=3), x, name="y")
-    with pytest.raises(GraphCNNError, match="has 2 inputs: 'left', 'right'"):
+    with pytest.raises(GraphCNNError, match="this has 2: left, right"):
         compiled(graph, tmp_path / "int8.onnx", samples())
     assert not (tmp_path / "int8.onnx").exists()
 

@@ -105,3 +105,10 @@ def test_ties_and_missing_labels_go_by_the_noise() -> None:
 )
 def test_the_samples_of_a_damage(macs: int | None, expected: int) -> None:
     assert damage_samples(macs) == expected
+
+
+def test_a_file_whose_weights_are_all_in_float_is_none_in_integers() -> None:
+    pools = [Layer(f"p{i}", "AveragePool", None) for i in range(3)]
+    ranking, tried = [*layers(2), *pools], list[Attempt]()
+    put_back(ranking, Fake({"c0": 0.1, "c1": 0.1}, ranking), LIMIT, ORIGINAL, tried.append)
+    assert [[layer.node for layer in attempt.floats] for attempt in tried] == [["c0"]]

@@ -75,7 +75,7 @@ def test_the_table() -> None:
     ]
     assert "each layer alone in integers, on 2,000 samples" in lines[5]
     rows = [line.split() for line in lines if "dB" in line or "no noise" in line]
-    assert " ".join(rows[0]) == "stem (Conv2D) model.yaml:4:5 -1.20 points 12.3 dB float"
+    assert " ".join(rows[0]) == "stem (Conv2D) Conv model.yaml:4:5 -1.20 points 12.3 dB float"
     assert rows[1][-5:] == ["+0.10", "points", "no", "noise", "int8"]
     assert "\x1b" not in "".join(lines)
 

@@ -19,6 +19,7 @@ class TestSettings:
         [
             ("provider", "gpu"),
             ("threads", 0),
+            ("threads", 1025),
             ("threads", 2.5),
             ("threads", True),
             ("optimization", "most"),

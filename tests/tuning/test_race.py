@@ -111,14 +111,14 @@ def test_a_stage_ends_at_its_share_of_the_time() -> None:
         said.append(f"{stage} {gone:g}/{limit:g}")
 
     clock = Clock(10, told, lambda: now[0])
-    clock.begin("files", 0.5)
-    now[0] += 4
+    clock.begin("files", 0.5)  # Of 7.5: a quarter is kept for the last stage.
+    now[0] += 3
     clock.count("turns")(1, 3)
-    assert said == ["files: turns, 1 of 3 4/10"]
-    assert clock.left == 1
+    assert said == ["files: turns, 1 of 3 3/10"]
+    assert clock.left == 0.75
     now[0] += 1
     with pytest.raises(OutOfTime):
         clock.tick()
     clock.begin("settings", 1.0)
     clock.tick("more")
-    assert said[-1] == "settings: more 5/10"
+    assert said[-1] == "settings: more 4/10"
