@@ -6,8 +6,11 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
 from hypothesis import HealthCheck, Phase, settings
+
+from graphcnn.cli.main import cli
 
 # TensorFlow reads these when it is imported, which any test may be the first to do. Its oneDNN
 # kernels are wrong for a convolution of one channel whose stride is larger than what is left of the
@@ -33,6 +36,14 @@ settings.register_profile(
 )
 settings.register_profile("explore", settings.get_profile("ci"), derandomize=False)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def help_options() -> None:
+    """Make each command's -h and --help: click keeps what the first call, of any test, makes."""
+    top = click.Context(cli, **cli.context_settings)
+    for command in cli.commands.values():
+        command.get_help_option(click.Context(command, parent=top))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
