@@ -6,20 +6,15 @@ file's.
 
 from __future__ import annotations
 
-import json
-import os
-import queue
-import signal
-import sys
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from graphcnn.errors import GraphCNNError, RuntimeFailure, did_you_mean
+from graphcnn import child
+from graphcnn.errors import RuntimeFailure, did_you_mean
 from graphcnn.runtime.session import first_line, load_onnxruntime, open_session
 from graphcnn.runtime.settings import Settings
 from graphcnn.runtime.signature import ANY, Array, TensorSpec, read_signature
@@ -38,7 +33,7 @@ class _Loaded:
         profile: str | None = None,
     ) -> None:
         load_onnxruntime()
-        self.baseline = _high_water()
+        self.baseline = child.high_water()
         self._path, self._settings = path, Settings(**settings)
         self._shapes, self._feeds = shapes, dict[int, list[dict[str, Array]]]()
         folder = Path(profile) if profile else None
@@ -128,18 +123,6 @@ def _random(rng: np.random.Generator, spec: TensorSpec, sizes: tuple[int, ...]) 
     return rng.integers(0, 2 if spec.dtype.kind == "b" else 128, sizes).astype(spec.dtype)
 
 
-def _high_water() -> int:
-    """The most memory that this process has held, in bytes."""
-    try:
-        status = Path("/proc/self/status").read_text()
-    except OSError:
-        import resource
-
-        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return most * (1 if sys.platform == "darwin" else 1024)
-    return int(status.split("VmHWM:")[1].split()[0]) * 1024
-
-
 class _Server:
     """Does what the parent asks for."""
 
@@ -164,36 +147,9 @@ class _Server:
             "shapes": self._loaded.shapes(),
         }
 
-    def answer(self, request: list[Any]) -> dict[str, Any]:
-        name, options = request
-        jobs: dict[str, Callable[..., Any]] = {
-            "load": self.load,
-            "run": self.run,
-            "profile": self.profile,
-        }
-        try:
-            found = jobs[name](**options)
-        except GraphCNNError as error:
-            return {"error": error.message, "hint": error.hint}
-        except Exception as error:
-            return {"error": f"onnxruntime cannot run it: {first_line(error)}", "hint": None}
-        return {"found": found, "peak": _high_water()}
-
 
 def serve() -> None:
-    """Answer lines on standard input until it is closed; then end at once, whatever goes on."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent hears it too, and ends this process.
-    replies = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # What onnxruntime prints is no reply.
-    requests = queue.SimpleQueue[str]()
-    threading.Thread(target=_listen, args=(requests,), daemon=True).start()
+    """Do what the parent asks for, until it is gone."""
     server = _Server()
-    while True:
-        reply = server.answer(json.loads(requests.get()))
-        print(json.dumps(reply), file=replies, flush=True)
-
-
-def _listen(requests: queue.SimpleQueue[str]) -> None:
-    for line in sys.stdin:
-        requests.put(line)
-    os._exit(0)
+    jobs = {"load": server.load, "run": server.run, "profile": server.profile}
+    child.serve(jobs, lambda error: f"onnxruntime cannot run it: {first_line(error)}")
