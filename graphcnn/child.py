@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -81,6 +82,7 @@ class Child:
             stdout=subprocess.PIPE,
             stderr=self._said,
             text=True,
+            start_new_session=True,
         )
         return self
 
@@ -90,9 +92,11 @@ class Child:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._process.kill()
-        self._process.communicate()
-        self._said.close()
+        self._kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout, self._said):
+            with suppress(BrokenPipeError):
+                stream.close()
 
     def ask(self, job: str, longer: float = 0.0, **options: Any) -> Any:
         """Have it do something, and wait for what comes of it.
@@ -111,7 +115,7 @@ class Child:
 
         def stop() -> None:
             late.set()
-            self._process.kill()
+            self._kill()
 
         timer = threading.Timer(self._limit + longer, stop)
         timer.daemon = True
@@ -136,6 +140,11 @@ class Child:
             return self._process.stdout.readline()
         except BrokenPipeError:
             return ""
+
+    def _kill(self) -> None:
+        """End it and what it has started, which may hold its pipes open."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def _subject(self, reply: Mapping[str, Any]) -> str | None:
         return None if self._label in reply["error"] else self._label

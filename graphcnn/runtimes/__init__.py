@@ -5,10 +5,27 @@ from __future__ import annotations
 from graphcnn.errors import RuntimeFailure, did_you_mean
 
 from .adapter import Adapter, Missing
+from .mnn import MNN
+from .ncnn import NCNN
+from .node import OnnxRuntimeNode, OnnxRuntimeWeb
 from .onnxruntime import OnnxRuntime
+from .opencv import OpenCV
 from .openvino import OpenVINO
+from .tract import Tract
+from .tvm import TVM
 
-RUNTIMES: dict[str, type[Adapter]] = {kind.name: kind for kind in (OnnxRuntime, OpenVINO)}
+_KINDS = (
+    OnnxRuntime,
+    OnnxRuntimeNode,
+    OnnxRuntimeWeb,
+    OpenVINO,
+    OpenCV,
+    Tract,
+    MNN,
+    NCNN,
+    TVM,
+)
+RUNTIMES: dict[str, type[Adapter]] = {kind.name: kind for kind in _KINDS}
 """The adapters by name."""
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from importlib.metadata import Distribution, distributions
+from importlib.metadata import distributions
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self
@@ -38,13 +38,13 @@ class Adapter(ABC):
             scores = runtime.run("model.onnx", {"image": images})["scores"]
 
     Args:
-        folder: Where its packages lie, as ``pip install --target`` puts them; where Python finds
-            them if None. So two versions can be held against each other.
+        folder: Where its packages lie, as ``pip install --target`` puts them, so that two versions
+            can be held against each other; where they are installed if None.
         limit: How many seconds a run may take.
 
     Attributes:
         name: What the command line calls it.
-        packages: What it needs: of each row one distribution. The first row's tells its version.
+        packages: What it needs: of each row one package. The first row's tells its version.
         install: The command that installs it.
     """
 
@@ -58,30 +58,13 @@ class Adapter(ABC):
         self._kept = False
         self._child: Child | None = None
 
-    @abstractmethod
-    def execute(
-        self, path: Path, feeds: Mapping[str, Array], outputs: Sequence[str], scratch: Path
-    ) -> Sequence[Array]:
-        """Run a file; called in the child.
-
-        Args:
-            path: The .onnx file.
-            feeds: Its inputs, by name, in its order.
-            outputs: The names of its outputs.
-            scratch: An empty folder.
-
-        Returns:
-            The outputs, in this order.
-        """
-
     def version(self) -> str | None:
         """The installed version; None where it is not installed."""
-        found = self._distribution(self.packages[0])
-        return found.version if found else None
+        return self._version(self.packages[0])
 
     def missing(self) -> str | None:
         """The command that installs it; None where it is installed."""
-        return None if all(map(self._distribution, self.packages)) else self.install
+        return None if all(map(self._version, self.packages)) else self.install
 
     def run(self, path: str | Path, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """Run a file.
@@ -152,14 +135,42 @@ class Adapter(ABC):
         if child:
             child.__exit__(None, None, None)
 
+    @abstractmethod
+    def _command(self) -> list[str]:
+        """What starts its process."""
+
+    @abstractmethod
+    def _version(self, names: Sequence[str]) -> str | None:
+        """The version of the first of these packages that is installed."""
+
+
+class PythonAdapter(Adapter):
+    """A runtime that Python calls."""
+
+    @abstractmethod
+    def execute(
+        self, path: Path, feeds: Mapping[str, Array], outputs: Sequence[str], scratch: Path
+    ) -> Sequence[Array]:
+        """Run a file; called in the child.
+
+        Args:
+            path: The .onnx file.
+            feeds: Its inputs, by name, in its order.
+            outputs: The names of its outputs.
+            scratch: An empty folder.
+
+        Returns:
+            The outputs, in this order.
+        """
+
     def _command(self) -> list[str]:
         folders = [self.folder] if self.folder else []
         kind = type(self)
         return python("graphcnn.runtimes.child", folders, kind.__module__, kind.__qualname__)
 
-    def _distribution(self, names: Sequence[str]) -> Distribution | None:
+    def _version(self, names: Sequence[str]) -> str | None:
         where = {"path": [str(self.folder)]} if self.folder else {}
-        found = {item.name.lower(): item for item in distributions(**where)}
+        found = {item.name.lower(): item.version for item in distributions(**where)}
         return next((found[name] for name in names if name in found), None)
 
 

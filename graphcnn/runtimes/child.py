@@ -12,13 +12,13 @@ import numpy as np
 
 from graphcnn import child
 
-from .adapter import Adapter, read_arrays, write_arrays
+from .adapter import PythonAdapter, read_arrays, write_arrays
 
 
 def serve() -> None:
     """Run files with the adapter that the arguments name, until the parent is gone."""
     module, kind = sys.argv[1:]
-    adapter: Adapter = getattr(import_module(module), kind)()
+    adapter: PythonAdapter = getattr(import_module(module), kind)()
 
     def run(path: str, feeds: list[Any], outputs: list[str], made: str) -> list[list[Any]]:
         folder = Path(made)

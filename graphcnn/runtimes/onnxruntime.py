@@ -9,10 +9,10 @@ from graphcnn.runtime.session import open_session
 from graphcnn.runtime.settings import Settings
 from graphcnn.runtime.signature import Array
 
-from .adapter import Adapter
+from .adapter import PythonAdapter
 
 
-class OnnxRuntime(Adapter):
+class OnnxRuntime(PythonAdapter):
     """onnxruntime, its optimiser on."""
 
     name = "onnxruntime"
@@ -22,7 +22,7 @@ class OnnxRuntime(Adapter):
     def execute(
         self, path: Path, feeds: Mapping[str, Array], outputs: Sequence[str], scratch: Path
     ) -> Sequence[Array]:
-        """See `Adapter.execute`."""
+        """See `PythonAdapter.execute`."""
         session = open_session(path, Settings(provider="cpu"))
         found: list[Array] = session.run(list(outputs), dict(feeds))
         return found

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from graphcnn.runtime.signature import Array
 
-from .adapter import Adapter
+from .adapter import PythonAdapter
 
 
-class OpenVINO(Adapter):
+class OpenVINO(PythonAdapter):
     """OpenVINO."""
 
     name = "openvino"
@@ -20,7 +21,9 @@ class OpenVINO(Adapter):
     def execute(
         self, path: Path, feeds: Mapping[str, Array], outputs: Sequence[str], scratch: Path
     ) -> Sequence[Array]:
-        """See `Adapter.execute`."""
+        """See `PythonAdapter.execute`."""
+        # Else it starts a process that reports its use over the network.
+        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
         import openvino
 
         hints = {"INFERENCE_PRECISION_HINT": "f32"}
