@@ -94,9 +94,12 @@ class Child:
     ) -> None:
         self._kill()
         self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout, self._said):
-            with suppress(BrokenPipeError):
-                stream.close()
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdout.close()
+        self._said.close()
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
 
     def ask(self, job: str, longer: float = 0.0, **options: Any) -> Any:
         """Have it do something, and wait for what comes of it.

@@ -12,6 +12,7 @@ same infinity at the same place, and is left out of the maxima.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -140,6 +141,70 @@ class VerifyReport:
     def first(self) -> Difference | None:
         """The first layer that leaves the tolerance."""
         return next((layer for layer in self.layers or () if not layer.within), None)
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeCell:
+    """A file in one runtime, in batches of one size, beside the reference.
+
+    Attributes:
+        runtime: Its name.
+        version: Its version.
+        batch: The samples in a batch.
+        outputs: Each output; none where it did not run.
+        failure: Why it did not, such as ``crashed (signal 11)``; empty where it did.
+        reason: What was said then.
+    """
+
+    runtime: str
+    version: str
+    batch: int
+    outputs: tuple[Difference, ...] = ()
+    failure: str = ""
+    reason: str = ""
+
+    @property
+    def state(self) -> str:
+        """``ok``, ``differs``, or why it did not run."""
+        if self.failure:
+            return self.failure
+        return "ok" if all(item.within for item in self.outputs) else "differs"
+
+    @property
+    def worst(self) -> Difference | None:
+        """The output that is furthest from what is allowed; None where it did not run."""
+        return max(
+            self.outputs,
+            key=lambda item: math.inf if item.broken else item.largest_absolute / item.bound,
+            default=None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeReport:
+    """A file in several runtimes, beside a reference.
+
+    Attributes:
+        models: The reference and the file, as they were named.
+        engine: What ran the reference.
+        data: Where the samples came from.
+        tolerance: What was close enough.
+        cells: Each runtime at each size of a batch.
+        first: By runtime, the first layer that leaves the tolerance, or why none is named; of the
+            runtimes that give other numbers.
+    """
+
+    models: tuple[str, str]
+    engine: str
+    data: str
+    tolerance: Tolerance
+    cells: tuple[RuntimeCell, ...]
+    first: Mapping[str, Difference | str]
+
+    @property
+    def equal(self) -> bool:
+        """Whether every runtime gives what the reference gives."""
+        return all(cell.state == "ok" for cell in self.cells)
 
 
 class Differing:

@@ -7,7 +7,7 @@ file's.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -151,5 +151,9 @@ class _Server:
 def serve() -> None:
     """Do what the parent asks for, until it is gone."""
     server = _Server()
-    jobs = {"load": server.load, "run": server.run, "profile": server.profile}
+    jobs: dict[str, Callable[..., Any]] = {
+        "load": server.load,
+        "run": server.run,
+        "profile": server.profile,
+    }
     child.serve(jobs, lambda error: f"onnxruntime cannot run it: {first_line(error)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,18 @@ from .progress import samples_bar
 @click.option(
     "--atol", type=float, help="See above.  [default: 1e-6; by precision where one is stated]"
 )
+@click.option(
+    "--runtime",
+    "runtimes",
+    metavar="NAMES",
+    help="Run B, an .onnx file, in these runtimes, separated by commas; all: the installed ones.",
+)
+@click.option(
+    "--batch",
+    "batches",
+    metavar="SIZES",
+    help="With --runtime: the samples run at once.  [default: 1,3]",
+)
 @click.option("--per-layer", is_flag=True, help="Compare every layer that both have.")
 @click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of what is drawn."
@@ -64,6 +77,8 @@ def command(
     weights: str | None,
     weights_a: str | None,
     weights_b: str | None,
+    runtimes: str | None,
+    batches: str | None,
     path: Path | None,
     force: bool,
     as_json: bool,
@@ -87,12 +102,18 @@ def command(
     a file of another tool a layer is looked for by a part of the value's name, with its sizes; such
     a layer decides nothing by itself.
 
+    With --runtime, B is run in other runtimes, each in a process of its own, so that one that
+    crashes or hangs is reported as such. Of one that gives other numbers the first layer that does
+    is named. Runtimes: onnxruntime, onnxruntime-node, onnxruntime-web, openvino, opencv, tract,
+    mnn, ncnn and tvm.
+
     \b
     Examples:
       graphcnn verify model.yaml model.onnx --weights model.safetensors
       graphcnn verify model.keras model.onnx --data photo.png
       graphcnn verify model.keras other_tool.onnx --per-layer --report verify.md
       graphcnn verify old.onnx new.onnx --random 64 --range 0 255 --json
+      graphcnn verify model.keras model.onnx --runtime openvino,opencv,tract
     """
     from graphcnn.errors import CheckFailed
     from graphcnn.files import check_target
@@ -108,11 +129,17 @@ def command(
 
     if options["data"] and (options["random"] or options["limits"]):
         raise click.UsageError("--data takes the place of --random and --range")
+    given = _weights((a, b), weights, (weights_a, weights_b))
+    if runtimes is not None:
+        taken = {"--random": options["random"], "--per-layer": options["per_layer"]}
+        _refuse("--runtime does not take", taken | {"--report": path, "--weights-b": weights_b})
+        _in_runtimes(a, b, given[0], runtimes, batches, as_json, options)
+        return
+    _refuse("without --runtime there is no", {"--batch": batches})
     if path:
         check_report(path)
         check_target(path, force)
     options["random"] = options["random"] or 8
-    given = _weights((a, b), weights, (weights_a, weights_b))
     with samples_bar("verify") as progress:
         report = verify(a, b, weights_a=given[0], weights_b=given[1], progress=progress, **options)
     if path:
@@ -126,6 +153,66 @@ def command(
             verdict(report),
             hint=None if options["per_layer"] else "--per-layer names the first layer that does",
         )
+
+
+def _refuse(text: str, options: Mapping[str, Any]) -> None:
+    for name, value in options.items():
+        if value:
+            raise click.UsageError(f"{text} {name}")
+
+
+def _in_runtimes(
+    a: str,
+    b: str,
+    weights: str | None,
+    names: str,
+    batches: str | None,
+    as_json: bool,
+    options: Mapping[str, Any],
+) -> None:
+    """Verify a file in runtimes, and exit with 1 if one of them does not give what it should."""
+    from graphcnn.errors import CheckFailed
+    from graphcnn.report.console import show
+    from graphcnn.report.runtimes import runtimes_json, runtimes_table, runtimes_verdict
+    from graphcnn.runtimes import RUNTIMES, find_runtime
+    from graphcnn.verification import verify_runtimes
+
+    if Path(b).suffix.lower() != ".onnx":
+        raise click.UsageError(f"--runtime is for an .onnx file, and {b} is none")
+    wanted = list(RUNTIMES) if names == "all" else [name.strip() for name in names.split(",")]
+    adapters = [find_runtime(name)() for name in dict.fromkeys(wanted)]
+    absent = {one.name: one.missing() for one in adapters} if names == "all" else {}
+    with samples_bar("verify") as progress:
+        report = verify_runtimes(
+            a,
+            b,
+            [one for one in adapters if not absent.get(one.name)],
+            weights=weights,
+            batches=_sizes(batches or "1,3"),
+            progress=progress,
+            **{name: options[name] for name in ("data", "limits", "rtol", "atol", "seed")},
+        )
+    missing = {name: command for name, command in absent.items() if command}
+    if as_json:
+        click.echo(json.dumps({**runtimes_json(report), "missing": missing}, allow_nan=False))
+    else:
+        show(runtimes_table(report))
+        for name, command in missing.items():
+            click.echo(f"{name} is not installed: {command}")
+    if not report.equal:
+        raise CheckFailed(runtimes_verdict(report))
+    if not as_json:
+        click.echo(f"\n{runtimes_verdict(report)}")
+
+
+def _sizes(text: str) -> list[int]:
+    try:
+        found = [int(part) for part in text.split(",")]
+    except ValueError:
+        found = [0]
+    if min(found) < 1:
+        raise click.BadParameter(f"expected numbers from 1, found {text}", param_hint="--batch")
+    return found
 
 
 def _weights(

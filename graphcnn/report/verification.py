@@ -13,7 +13,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from graphcnn.comparison import Difference, VerifyReport
+from graphcnn.comparison import Difference, Tolerance, VerifyReport
 from graphcnn.errors import ExportError
 from graphcnn.files import replacing
 
@@ -55,8 +55,8 @@ def verification_json(report: VerifyReport) -> dict[str, Any]:
         "rtol": report.tolerance.rtol,
         "atol": report.tolerance.atol,
         "equal": report.equal,
-        "outputs": [_difference_json(item) for item in report.outputs],
-        "layers": None if report.layers is None else list(map(_difference_json, report.layers)),
+        "outputs": [difference_json(item) for item in report.outputs],
+        "layers": None if report.layers is None else list(map(difference_json, report.layers)),
         "first_layer": report.first.name if report.first else None,
         "skipped": list(report.skipped),
     }
@@ -98,14 +98,12 @@ def verdict(report: VerifyReport) -> str:
         within = sum(layer.within for layer in layers)
         more = "" if report.layers is None else f" and {within} of {len(layers)} layers"
         return f"equal within the tolerance: {len(report.outputs)} outputs{more}"
-    texts = [f"output {item.name} {_by(item)}" for item in wrong[:1]]
+    texts = [f"output {item.name} {by(item)}" for item in wrong[:1]]
     if len(wrong) > 1:
         texts.append(f"{len(wrong) - 1} more of {len(report.outputs)} outputs")
     if report.first:
         place = f" ({report.first.where})" if report.first.where else ""
-        texts.append(
-            f"the first layer that does is {report.first.name}{place}, {_by(report.first)}"
-        )
+        texts.append(f"the first layer that does is {report.first.name}{place}, {by(report.first)}")
     return f"{report.models[1]} leaves the tolerance: {'; '.join(texts)}"
 
 
@@ -137,7 +135,8 @@ def check_report(path: Path) -> None:
         )
 
 
-def _difference_json(item: Difference) -> dict[str, Any]:
+def difference_json(item: Difference) -> dict[str, Any]:
+    """One value as strict JSON: see `verification_json`."""
     return {
         "a": item.name,
         "b": item.other,
@@ -157,14 +156,19 @@ def _difference_json(item: Difference) -> dict[str, Any]:
 
 def _head(report: VerifyReport) -> list[str]:
     sides = zip("AB", report.models, report.engines, strict=True)
-    tolerance = report.tolerance
     return [
         *(printable(f"{side}: {model}, {engine}") for side, model, engine in sides),
-        printable(f"{report.data}; allowed: {tolerance.atol:g} + {tolerance.rtol:g} x max |A|"),
+        printable(head(report.data, report.tolerance)),
     ]
 
 
-def _by(item: Difference) -> str:
+def head(data: str, tolerance: Tolerance) -> str:
+    """What was run, and what is allowed."""
+    return f"{data}; allowed: {tolerance.atol:g} + {tolerance.rtol:g} x max |A|"
+
+
+def by(item: Difference) -> str:
+    """How far a value is apart, in words."""
     if item.broken:
         nan, inf = (" and ".join(map(str, counts)) for counts in (item.nan, item.inf))
         return f"by NaN ({nan}) or Inf ({inf}) in A and B"

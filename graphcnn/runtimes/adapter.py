@@ -6,6 +6,7 @@ Arrays go there and back as files of plain numbers.
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -169,8 +170,8 @@ class PythonAdapter(Adapter):
         return python("graphcnn.runtimes.child", folders, kind.__module__, kind.__qualname__)
 
     def _version(self, names: Sequence[str]) -> str | None:
-        where = {"path": [str(self.folder)]} if self.folder else {}
-        found = {item.name.lower(): item.version for item in distributions(**where)}
+        path = [str(self.folder)] if self.folder else sys.path
+        found = {item.name.lower(): item.version for item in distributions(path=path)}
         return next((found[name] for name in names if name in found), None)
 
 

@@ -1,5 +1,6 @@
 """Two models on the same samples: whether outputs and layers agree, and where they first do not."""
 
 from .models import verify
+from .runtimes import verify_runtimes
 
-__all__ = ["verify"]
+__all__ = ["verify", "verify_runtimes"]

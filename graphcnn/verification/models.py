@@ -101,22 +101,13 @@ def verify(
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="graphcnn-")))
         sides = (
-            _opened(a, weights_a, seed, provider, folder / "a.onnx"),
-            _opened(b, weights_b, seed, provider, folder / "b.onnx"),
+            opened(a, weights_a, seed, provider, folder / "a.onnx"),
+            opened(b, weights_b, seed, provider, folder / "b.onnx"),
         )
-        tolerance = _tolerance(sides, rtol, atol)
-        run = _Comparison(sides, tuple(pair_inputs(*sides)), tolerance, progress)
+        tolerance = tolerance_of(sides, rtol, atol)
+        run = Comparison(sides, tuple(pair_inputs(*sides)), tolerance, progress)
         outputs, order = pair_outputs(*sides)
-        wanted = [Wanted(p.a.name, p.sizes, (p.a.dtype, p.b.dtype)) for p in run.inputs]
-        if data is not None:
-            samples: Samples = read_samples(data, wanted)
-        else:
-            samples = run.closed(
-                [
-                    RandomSamples(random, with_open_sizes(wanted, size), seed, limits)
-                    for size in _OPEN_SIZES
-                ]
-            )
+        samples = run.samples(data, random, seed, limits)
         found = run.outputs(outputs, order, samples)
         layers, skipped = run.layers(samples) if per_layer else (None, [])
     return VerifyReport(
@@ -131,7 +122,7 @@ def verify(
     )
 
 
-def _tolerance(sides: Sequence[Side], rtol: float | None, atol: float | None) -> Tolerance:
+def tolerance_of(sides: Sequence[Side], rtol: float | None, atol: float | None) -> Tolerance:
     """What is given, else what the coarser side's precision asks for."""
     own = [ROUNDED.get(side.precision, Tolerance()) for side in sides]
     return Tolerance(
@@ -140,8 +131,12 @@ def _tolerance(sides: Sequence[Side], rtol: float | None, atol: float | None) ->
     )
 
 
-def _opened(model: Model, weights: Weights, seed: int, provider: Provider, path: Path) -> Side:
-    """A side of its kind; a model file is lowered to `path`."""
+def opened(model: Model, weights: Weights, seed: int, provider: Provider, path: Path) -> Side:
+    """A side of its kind; a model file is lowered to `path`.
+
+    Raises:
+        GraphCNNError: It cannot be read.
+    """
     if isinstance(model, Graph):
         return _lowered(model, model.name, weights, seed, path)
     if not isinstance(model, str | Path):
@@ -185,7 +180,7 @@ def _lowered(graph: Graph, model: str, weights: Weights, seed: int, path: Path) 
 
 
 @dataclass(frozen=True, slots=True)
-class _Comparison:
+class Comparison:
     """Two models whose inputs belong together.
 
     Attributes:
@@ -200,7 +195,25 @@ class _Comparison:
     tolerance: Tolerance
     progress: Progress
 
-    def closed(self, choices: Sequence[RandomSamples]) -> RandomSamples:
+    def samples(
+        self,
+        data: str | Path | None,
+        random: int,
+        seed: int,
+        limits: tuple[float, float] | None = None,
+    ) -> Samples:
+        """The data, or this many random samples: see `verify`."""
+        wanted = [Wanted(p.a.name, p.sizes, (p.a.dtype, p.b.dtype)) for p in self.inputs]
+        if data is not None:
+            return read_samples(data, wanted)
+        return self._closed(
+            [
+                RandomSamples(random, with_open_sizes(wanted, size), seed, limits)
+                for size in _OPEN_SIZES
+            ]
+        )
+
+    def _closed(self, choices: Sequence[RandomSamples]) -> RandomSamples:
         """The first of the samples, which differ in their open sizes, that both sides can run."""
         if all(None not in pair.sizes for pair in self.inputs):
             return choices[0]
@@ -213,9 +226,23 @@ class _Comparison:
         return choices[-1]
 
     def outputs(
-        self, pairs: Sequence[Pair], order: Sequence[int], samples: Samples
+        self,
+        pairs: Sequence[Pair],
+        order: Sequence[int],
+        samples: Samples,
+        size: int | None = None,
     ) -> list[Difference]:
-        """Compare the outputs, which must have the same sizes; `order` is that of B's."""
+        """Compare the outputs, which must have the same sizes.
+
+        Args:
+            pairs: The outputs.
+            order: That of B's.
+            samples: What is run.
+            size: How many samples are run at once; as many as fit if None.
+
+        Raises:
+            VerificationError: Some cannot be compared.
+        """
         a, b = (side.runner() for side in self.sides)
 
         def b_in_order(feeds: Mapping[str, Array]) -> list[Array]:
@@ -224,7 +251,8 @@ class _Comparison:
 
         runners = [a, b_in_order]
         ran = _Counted(self.progress, samples.count)
-        found, problems = self._compared(pairs, runners, samples, self._batch(samples), ran)
+        size = size or self._batch(samples)
+        found, problems = self._compared(pairs, runners, samples, size, ran)
         if problems:
             raise ErrorGroup(VerificationError(f"output {problem}") for problem in problems)
         return found

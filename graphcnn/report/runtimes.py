@@ -1,0 +1,110 @@
+"""A file in several runtimes: the matrix for people, and JSON for programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from graphcnn.comparison import Difference, RuntimeCell, RuntimeReport
+
+from .format import printable
+from .verification import by, difference_json, head
+
+_COLUMNS = ("runtime", "version", "batch", "output", "error", "allowed", "argmax", "")
+
+
+def runtimes_json(report: RuntimeReport) -> dict[str, Any]:
+    """The report as strict JSON.
+
+    Returns:
+        ``a`` and ``b`` (the reference and the file), ``engine`` (of the reference), ``data``,
+        ``rtol``, ``atol``, ``equal``, ``cells`` (``runtime``, ``version``, ``batch``, ``state``,
+        ``reason`` and ``outputs``, each as `verification_json` gives it) and ``first_layer``: by
+        runtime the first layer that leaves the tolerance, likewise, or a text that says why none is
+        named.
+    """
+    return {
+        "a": report.models[0],
+        "b": report.models[1],
+        "engine": report.engine,
+        "data": report.data,
+        "rtol": report.tolerance.rtol,
+        "atol": report.tolerance.atol,
+        "equal": report.equal,
+        "cells": [
+            {
+                "runtime": cell.runtime,
+                "version": cell.version,
+                "batch": cell.batch,
+                "state": cell.state,
+                "reason": cell.reason,
+                "outputs": list(map(difference_json, cell.outputs)),
+            }
+            for cell in report.cells
+        ],
+        "first_layer": {
+            name: found if isinstance(found, str) else difference_json(found)
+            for name, found in report.first.items()
+        },
+    }
+
+
+def runtimes_table(report: RuntimeReport) -> Group:
+    """The report as a rich renderable: the matrix, then why and where each runtime differs."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    for place, name in enumerate(_COLUMNS):
+        table.add_column(name, justify="right" if place in (2, 4, 5, 6) else "left")
+    for cell in report.cells:
+        table.add_row(*_cells(cell), style="" if cell.state == "ok" else "bold red")
+    lines = [
+        f"A: {report.models[0]}, {report.engine}",
+        f"B: {report.models[1]}, in each runtime",
+        head(report.data, report.tolerance),
+    ]
+    notes = [
+        *(f"{_label(cell)}: {cell.reason}" for cell in report.cells if cell.reason),
+        *(f"{name}: {layer_text(found)}" for name, found in report.first.items()),
+    ]
+    return Group(
+        *map(Text, map(printable, lines)),
+        "",
+        table,
+        *([""] if notes else []),
+        *(Text(printable(note)) for note in notes),
+    )
+
+
+def runtimes_verdict(report: RuntimeReport) -> str:
+    """What differs, crashes, hangs or is refused, in a sentence."""
+    wrong = [f"{_label(cell)}: {cell.state}" for cell in report.cells if cell.state != "ok"]
+    right = len(report.cells) - len(wrong)
+    if not wrong:
+        return f"equal within the tolerance: {right} of {right} runs"
+    return f"{report.models[1]}: {right} of {len(report.cells)} runs are right: {'; '.join(wrong)}"
+
+
+def layer_text(found: Difference | str) -> str:
+    """Which layer it is that first leaves the tolerance, and by how much."""
+    if isinstance(found, str):
+        return found
+    place = f" ({found.where})" if found.where else ""
+    return f"the first layer that leaves the tolerance is {found.name}{place}, {by(found)}"
+
+
+def _label(cell: RuntimeCell) -> str:
+    return f"{cell.runtime} {cell.version}, batch {cell.batch}"
+
+
+def _cells(cell: RuntimeCell) -> list[str]:
+    worst = cell.worst
+    start = [cell.runtime, cell.version, str(cell.batch)]
+    if worst is None:
+        return [*start, "", "", "", "", cell.state]
+    argmax = "-" if worst.same_argmax is None else f"{worst.same_argmax}/{worst.samples}"
+    error = "NaN or Inf" if worst.broken else f"{worst.largest_absolute:.2g}"
+    state = cell.state if cell.state == "ok" else cell.state.upper()
+    return [*start, printable(worst.name), error, f"{worst.bound:.2g}", argmax, state]
