@@ -102,9 +102,9 @@ def _label(cell: RuntimeCell) -> str:
 def _cells(cell: RuntimeCell) -> list[str]:
     worst = cell.worst
     start = [cell.runtime, cell.version, str(cell.batch)]
+    state = cell.state if cell.state == "ok" else cell.state.upper()
     if worst is None:
-        return [*start, "", "", "", "", cell.state]
+        return [*start, "", "", "", "", state]
     argmax = "-" if worst.same_argmax is None else f"{worst.same_argmax}/{worst.samples}"
     error = "NaN or Inf" if worst.broken else f"{worst.largest_absolute:.2g}"
-    state = cell.state if cell.state == "ok" else cell.state.upper()
     return [*start, printable(worst.name), error, f"{worst.bound:.2g}", argmax, state]

@@ -178,10 +178,10 @@ def _cell(
         return RuntimeCell(*label, failure=f"crashed ({cause})", reason=error.message)
     except Hung as error:
         return RuntimeCell(*label, failure="hung", reason=error.message)
-    except VerificationError as error:
-        return RuntimeCell(*label, failure="other sizes", reason=error.message)
     except GraphCNNError as error:
-        return RuntimeCell(*label, failure="refused", reason=error.message)
+        sizes = all(isinstance(one, VerificationError) for one in error.errors)
+        failure = "other sizes" if sizes else "refused"
+        return RuntimeCell(*label, failure=failure, reason=error.message)
     return RuntimeCell(*label, outputs=tuple(outputs))
 
 
