@@ -21,6 +21,7 @@ from typing import Any
 
 import graphcnn
 from graphcnn.comparison import RuntimeReport
+from graphcnn.errors import GraphCNNError
 from graphcnn.ops import Rescaling
 from graphcnn.report.runtimes import layer_text
 from graphcnn.runtimes import RUNTIMES, Adapter, find_runtime
@@ -102,22 +103,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     labels = [f"{one.name} {one.version()}" for one in adapters]
     rows: dict[str, dict[str, str]] = {}
     wrong: list[dict[str, Any]] = []
+    if not options.json:
+        print(f"| network | {' | '.join(labels)} |\n|---|{'---:|' * len(labels)}")
     for name, graph in networks(options.networks):
-        rows[name] = {}
-        reports = measured(graph, adapters, options.target)
-        for label, report in zip(labels, reports, strict=True):
-            print(f"\r{name} {label}\033[K", end="", file=sys.stderr)
-            rows[name][label], reasons = shown(report)
-            if reasons:
-                wrong.append({"network": name, "runtime": label, "reasons": reasons})
-    print("\r\033[K", end="", file=sys.stderr)
+        try:
+            found = list(map(shown, measured(graph, adapters, options.target)))
+        except GraphCNNError as error:
+            found = [("**not compiled**", [str(error)])] * len(labels)
+        rows[name] = {label: text for label, (text, _) in zip(labels, found, strict=True)}
+        wrong += [
+            {"network": name, "runtime": label, "reasons": reasons}
+            for label, (_, reasons) in zip(labels, found, strict=True)
+            if reasons
+        ]
+        if not options.json:
+            print(f"| {name} | {' | '.join(rows[name].values())} |", flush=True)
     total = len(rows) * len(labels)
     if options.json:
         print(json.dumps({"cells": rows, "right": total - len(wrong), "wrong": wrong}))
         return int(bool(wrong))
-    print(f"| network | {' | '.join(labels)} |\n|---|{'---:|' * len(labels)}")
-    for name, row in rows.items():
-        print(f"| {name} | {' | '.join(row.values())} |")
     print(f"\n{total - len(wrong)} of {total} are right at batches of 1 and 3.")
     for item in wrong:
         print(f"- {item['network']}, {item['runtime']}: {'; '.join(item['reasons'])}")
