@@ -46,15 +46,13 @@ def networks(names: Sequence[str]) -> Iterator[tuple[str, graphcnn.Graph]]:
             yield path.stem, graph
 
 
-def measured(
-    graph: graphcnn.Graph, adapters: Sequence[Adapter], target: str | None
-) -> Iterator[RuntimeReport]:
+def measured(graph: graphcnn.Graph, adapters: Sequence[Adapter]) -> Iterator[RuntimeReport]:
     """A network in each of the runtimes."""
     store = WeightStore.from_arrays(random_arrays(graph))
     pixels = any(isinstance(node.op, Rescaling) for node in graph)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
-        graphcnn.compile(graph, path, weights=store, target=target)
+        graphcnn.compile(graph, path, weights=store)
         for adapter in adapters:
             yield verify_runtimes(
                 graph,
@@ -92,7 +90,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("networks", nargs="*", help="default: all that are small enough")
     parser.add_argument("--runtimes", default=",".join(RUNTIMES), help="default: the installed")
     parser.add_argument("--also", action="append", default=[], metavar="NAME=FOLDER")
-    parser.add_argument("--target", help="default: the compiler's own")
     parser.add_argument("--json", action="store_true", help="print JSON rather than a table")
     options = parser.parse_args(arguments)
     adapters = [find_runtime(name)() for name in filter(None, options.runtimes.split(","))]
@@ -107,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"| network | {' | '.join(labels)} |\n|---|{'---:|' * len(labels)}")
     for name, graph in networks(options.networks):
         try:
-            found = list(map(shown, measured(graph, adapters, options.target)))
+            found = list(map(shown, measured(graph, adapters)))
         except GraphCNNError as error:
             found = [("**not compiled**", [str(error)])] * len(labels)
         rows[name] = {label: text for label, (text, _) in zip(labels, found, strict=True)}
