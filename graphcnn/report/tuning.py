@@ -23,6 +23,10 @@ Objective = Literal["latency", "throughput", "size"]
 Layout = Literal["nchw", "nhwc"]
 
 
+NO_TIME = "no time was left"
+"""Why a candidate was not timed, where nothing was wrong with it."""
+
+
 @dataclass(frozen=True, slots=True)
 class FloatLayer:
     """A layer that stays in float in a file of integers.
@@ -215,7 +219,10 @@ def _finite(value: float | None) -> float | None:
 
 
 def tuning_table(report: TuneReport) -> Group:
-    """The report as a rich renderable: a row for each candidate, and why one was chosen."""
+    """The report as a rich renderable: a row for each candidate, and why one was chosen.
+
+    Settings that there was no time for are counted.
+    """
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     labelled = report.base.candidate.variant.accuracy is not None
     for name in ("file", "settings"):
@@ -224,15 +231,17 @@ def tuning_table(report: TuneReport) -> Group:
     for name in ("accuracy" if labelled else "SNR", "size", speed):
         table.add_column(name, "", justify="right", no_wrap=True)
     table.add_column("times float32", "", justify="right", no_wrap=True)
-    table.add_column("", "")
-    for trial in report.trials:
+    table.add_column("", "", min_width=16)
+    untimed = [trial for trial in report.trials if trial.dropped == NO_TIME]
+    for trial in [trial for trial in report.trials if trial not in untimed]:
         style = "bold green" if trial is report.chosen else "dim" if trial.dropped else ""
         table.add_row(*map(Text, _cells(trial, report, labelled)), style=style)
     head = Text(
         f"{printable(report.model)}: {report.objective}, batch {report.batch}, {report.budget}, "
         f"{report.held_out}, {report.seconds:.0f} s"
     )
-    return Group(head, "", table, "", Text(printable(report.reason)))
+    left = f"{len(untimed)} more were not timed: {NO_TIME}\n" if untimed else ""
+    return Group(head, "", table, left, Text(printable(report.reason)))
 
 
 def _cells(trial: Trial, report: TuneReport, labelled: bool) -> list[str]:

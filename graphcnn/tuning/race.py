@@ -19,7 +19,7 @@ from typing import Protocol
 from graphcnn.bench.timing import Ratio, Timing, compare, interleave
 from graphcnn.bench.worker import Worker
 from graphcnn.errors import RuntimeFailure
-from graphcnn.report.tuning import Candidate, Objective, Trial
+from graphcnn.report.tuning import NO_TIME, Candidate, Objective, Trial
 
 from .clock import Clock, OutOfTime
 
@@ -122,7 +122,7 @@ class Races:
         """
         left, ranked, seconds = list(dict.fromkeys(candidates)), list[Candidate](), FIRST_SECONDS
         for candidate in left:
-            self.trials.setdefault(candidate, Trial(candidate, dropped="no time was left"))
+            self.trials.setdefault(candidate, Trial(candidate, dropped=NO_TIME))
         while left:
             try:
                 ranked = self.rank(self.run(left, seconds, _ROUNDS))
