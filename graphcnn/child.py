@@ -173,7 +173,7 @@ def serve(jobs: Mapping[str, Callable[..., Any]], explain: Callable[[Exception],
         jobs: What it can be told to do, by name.
         explain: What an error of somebody else's code says.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent hears it too, and ends this process.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent hears it, and ends this process.
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # What a runtime prints is no reply.
     requests = queue.SimpleQueue[str]()

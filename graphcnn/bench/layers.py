@@ -179,8 +179,7 @@ def attribute(file: OnnxFile, found: Profile) -> list[Layer]:
     Returns:
         The layers, without what the machine can do, in the order in which they run.
     """
-    nodes = {value.name: node for node in file.nodes for value in node.outputs}
-    nodes |= {node.name: node for node in file.nodes}
+    nodes = file.makers | {node.name: node for node in file.nodes}
     owners = [_owner(kernel, nodes) for kernel in found.kernels]
     homes = _homes(file, {node.name for node in owners if node})
     heads = {home: _head(home, members) for home, members in homes.items()}
@@ -204,11 +203,7 @@ def _owner(kernel: Kernel, nodes: Mapping[str, OnnxNode]) -> OnnxNode | None:
 
 def _homes(file: OnnxFile, run: Set[str]) -> dict[str, list[OnnxNode]]:
     """The nodes that went into each node that is run, itself among them, by its name."""
-    makers = {value.name: node for node in file.nodes for value in node.outputs}
-    users = defaultdict[str, list[OnnxNode]](list)
-    for node in file.nodes:
-        for name in node.inputs:
-            users[name].append(node)
+    makers, users = file.makers, file.users
 
     def after(node: OnnxNode) -> list[OnnxNode]:
         return [user for value in node.outputs for user in users[value.name]]

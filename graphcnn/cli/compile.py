@@ -33,11 +33,7 @@ _INTEGERS = ("data", "budget", "calibration", "calibration_samples", "keep_float
     type=click.Path(),
     help="The file to write; - is standard output.  [default: MODEL with .onnx]",
 )
-@click.option(
-    "--weights",
-    type=click.Path(),
-    help="A .safetensors, .npz, .weights.h5, .keras or .h5 file.  [default: those in MODEL]",
-)
+@shared.weights
 @shared.input_shape
 @click.option(
     "--seed",
@@ -76,7 +72,7 @@ _INTEGERS = ("data", "budget", "calibration", "calibration_samples", "keep_float
     help="What int8 is calibrated on, and losses are measured on: data as evaluate takes them, or "
     "a .npy file of samples without labels.",
 )
-@shared.accuracy_budget
+@shared.accuracy_budget()
 @click.option(
     "--calibration",
     type=click.Choice(["minmax", "entropy", "percentile"]),

@@ -31,14 +31,23 @@ def finite(context: click.Context, parameter: click.Parameter, value: float) -> 
     return value
 
 
-def accuracy_budget(command: F) -> F:
+def accuracy_budget(default: str | None = None) -> Callable[[F], F]:
     """What must be kept of the float32 file's accuracy: `budget`."""
     return click.option(
         "--budget",
         metavar="KEEP",
+        default=default,
+        show_default=True,
         help="The most accuracy that may be lost, such as accuracy=0.002 for 0.2 points; without "
         "labels the least signal-to-noise ratio in dB, such as snr=30.",
-    )(command)
+    )
+
+
+weights = click.option(
+    "--weights",
+    type=click.Path(),
+    help="A .safetensors, .npz, .weights.h5, .keras or .h5 file.  [default: those in MODEL]",
+)
 
 
 split = click.option(

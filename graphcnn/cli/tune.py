@@ -25,19 +25,10 @@ from . import options as shared
     metavar="DIR",
     help="A new or an empty folder to write.",
 )
-@click.option(
-    "--weights",
-    type=click.Path(),
-    help="A .safetensors, .npz, .weights.h5, .keras or .h5 file.  [default: those in MODEL]",
-)
+@shared.weights
 @shared.data
 @shared.input_shape
-@click.option(
-    "--budget",
-    default="accuracy=0.002",
-    show_default=True,
-    help="What may be lost: accuracy=SHARE of the held-out samples, or snr=DECIBELS at least.",
-)
+@shared.accuracy_budget(default="accuracy=0.002")
 @click.option(
     "--objective",
     type=click.Choice(["latency", "throughput", "size"]),

@@ -12,7 +12,7 @@ memory is of a walk over the nodes as the file has them, by the rules of
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -137,6 +137,20 @@ class OnnxFile:
     def macs(self) -> int | None:
         """Its multiply-accumulates; None where those of a node cannot be told."""
         return _total(node.macs for node in self.nodes)
+
+    @property
+    def makers(self) -> dict[str, OnnxNode]:
+        """What makes each value, by the value's name."""
+        return {value.name: node for node in self.nodes for value in node.outputs}
+
+    @property
+    def users(self) -> defaultdict[str, list[OnnxNode]]:
+        """What takes each value or weight, by its name; none where nothing does."""
+        found = defaultdict[str, list[OnnxNode]](list)
+        for node in self.nodes:
+            for name in node.inputs:
+                found[name].append(node)
+        return found
 
     @property
     def by_graphcnn(self) -> bool:

@@ -129,10 +129,7 @@ def _unround_scores(
     graph = model.graph
     makers = {name: node for node in graph.node for name in node.output}
     given = {value.name for value in graph.output}
-    users = defaultdict(list)
-    for node in graph.node:
-        for name in node.input:
-            users[name].append(node)
+    users = _users(graph)
     removed = set[str]()
     for quantize in [node for node in graph.node if node.op_type == "QuantizeLinear"]:
         maker = makers.get(quantize.input[0])
@@ -157,10 +154,7 @@ def _hold_floats(model: onnx.ModelProto, integers: Collection[str]) -> None:
     from onnx import helper
 
     graph = model.graph
-    users = defaultdict(list)
-    for node in graph.node:
-        for name in node.input:
-            users[name].append(node)
+    users = _users(graph)
     backs = {node.output[0] for node in graph.node if node.op_type == "DequantizeLinear"}
     held = []
     for node in graph.node:
@@ -176,6 +170,15 @@ def _hold_floats(model: onnx.ModelProto, integers: Collection[str]) -> None:
         held.append(node)
     del graph.node[:]
     graph.node.extend(held)
+
+
+def _users(graph: onnx.GraphProto) -> defaultdict[str, list[onnx.NodeProto]]:
+    """What takes each value, by its name."""
+    found = defaultdict[str, list["onnx.NodeProto"]](list)
+    for node in graph.node:
+        for name in node.input:
+            found[name].append(node)
+    return found
 
 
 def _yields_bytes(node: onnx.NodeProto, users: Mapping[str, Sequence[onnx.NodeProto]]) -> bool:

@@ -106,11 +106,7 @@ class _Walk:
     def __init__(self, file: OnnxFile, layers: Iterable[Layer]) -> None:
         self._layers = {layer.node: layer for layer in layers}
         self._stops = {layer.node for layer in quantizable(file)}
-        self._makers = {value.name: node for node in file.nodes for value in node.outputs}
-        self._users = defaultdict[str, list[OnnxNode]](list)
-        for node in file.nodes:
-            for name in node.inputs:
-                self._users[name].append(node)
+        self._makers, self._users = file.makers, file.users
 
     def payers(self, kernel: Kernel) -> list[Layer]:
         """The layers whose being in integers a kernel is for; none where it is no conversion."""
