@@ -18,6 +18,7 @@ from .classes import classes_of
 from .errors import ErrorGroup, ExportError, GraphError, did_you_mean
 from .files import check_target, replacing
 from .graph import Graph
+from .onnx_structure import read_structure
 from .ops import Input
 from .passes import (
     AssignLayout,
@@ -42,9 +43,12 @@ from .passes import (
     flat,
     summarize,
 )
+from .targets import Targets, choose
 from .weights import WeightStore
 
 if TYPE_CHECKING:
+    import onnx
+
     from .export import Lowered
     from .export.writer import ExternalData
     from .quantization import QualityReport, Quantization, QuantizationReport
@@ -161,6 +165,7 @@ def compile(
     external_data: ExternalData = "auto",
     precision: Precision = "fp32",
     quantization: Quantization | None = None,
+    target: str | Iterable[str] | None = None,
     taps: Iterable[str] = (),
     verify: bool = True,
     force: bool = False,
@@ -187,6 +192,9 @@ def compile(
             outputs; ``int8`` computes in 8-bit integers what onnxruntime has kernels for.
         quantization: The data that ranges are calibrated on and losses measured on, and the loss
             that is allowed. int8 needs it; with fp16 and fp16-body it says what to measure.
+        target: The runtimes that the file is meant for, of `graphcnn.targets`: what one of them does
+            not take is written in another form, or refused. ``portable``, all that were measured,
+            if None; with a precision that not every one takes, onnxruntime.
         taps: Names of nodes whose values become outputs too; ``["all"]`` is every node.
         verify: Whether onnxruntime, where it is installed, runs the file once.
         force: Whether an existing file may be replaced.
@@ -205,7 +213,7 @@ def compile(
             not run as inferred, or it loses more than `quantization` allows.
         GraphCNNError: Of the kind that says what is wrong; no file is left then.
     """
-    from .export import check_structure, data_path, in_half, lower, plan_file, write_model
+    from .export import check_structure, data_path, in_half, lower, plan_file, structure, write_model
     from .export.builder import DEFAULT_OPSET
     from .export.writer import ExternalData
 
@@ -218,6 +226,7 @@ def compile(
 
         inputs = [node.name for node in graph.inputs]
         check_precision(precision, quantization, external_data, inputs)
+    runtimes = choose(target, precision)
     check_target(path, force)
     if isinstance(weights, str | Path) and Path(weights).resolve() == path.resolve():
         raise ExportError(f"{path} holds the weights", hint="write the model to another file")
@@ -232,11 +241,13 @@ def compile(
     store = store.deriving(network.derived)
     metadata = _metadata(network, store, classes_of(graph, store), precision)
     opset = DEFAULT_OPSET if opset is None else opset
-    single = partial(lower, network, store, opset, metadata)
+    single = partial(lower, network, store, opset, metadata, target=runtimes)
     if precision == "fp16-body":
         network = in_half(network)
-    lowered = lower(network, store, opset, metadata, half_weights=precision == "fp16")
+    halves = precision == "fp16"
+    lowered = lower(network, store, opset, metadata, half_weights=halves, target=runtimes)
     check_structure(lowered)
+    _check_fit(structure(lowered), runtimes, network)
     plan = plan_file(lowered, path, external_data)
     if plan.split:
         check_target(data_path(path), force)
@@ -249,6 +260,7 @@ def compile(
         if precision == "int8" and quantization:
             quantized, nodes = into_integers(made, quantization, stages)
             quality = quantized.quality
+            _check_fit(read_structure(made), runtimes, network)
         elif quantization:
             quality = measured(made, single, quantization, stages)
         size = sum(file.stat().st_size for file in made.parent.iterdir())
@@ -306,6 +318,25 @@ def _check_reachable(graph: Graph) -> None:
         raise ErrorGroup(
             graph.explained(GraphError("leads to no output", hint=hint), node) for node in dangling
         )
+
+
+def _check_fit(model: onnx.ModelProto, runtimes: Targets, graph: Graph) -> None:
+    """Refuse what a runtime that the file is meant for does not take, all of it at once.
+
+    Raises:
+        ErrorGroup: With each layer, its place and what would do.
+    """
+    from .onnx_file.fit import misfits
+
+    places = {node.name: node.location for node in graph}
+    errors = []
+    for misfit in misfits(model, runtimes):
+        error = misfit.error
+        layer = misfit.layers[0].name if misfit.layers else ""
+        error.location = places.get(layer) or error.location
+        errors.append(error)
+    if errors:
+        raise ErrorGroup(errors)
 
 
 def _weights(graph: Graph, weights: WeightStore | None, seed: int) -> WeightStore:

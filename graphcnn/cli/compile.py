@@ -50,6 +50,13 @@ _INTEGERS = ("data", "budget", "calibration", "calibration_samples", "keep_float
     show_default=True,
     help="Channels first or last, for inputs and outputs.",
 )
+@click.option(
+    "--target",
+    metavar="T,...",
+    help="Where the file will run, as targets lists them: what one of these does not take is "
+    "written in another form, or refused.  [default: portable, all that were measured; onnxruntime "
+    "with int8 and fp16-body, which not every one takes]",
+)
 @click.option("--opset", type=int, help="The version of ONNX's operators.  [default: 17]")
 @click.option(
     "--external-data",
@@ -121,6 +128,7 @@ def command(model: str, output: str | None, **options: Any) -> None:
       graphcnn compile model.yaml --weights model.safetensors --precision fp16
       graphcnn compile model.keras --precision int8 --data photos/ --budget accuracy=0.002
       graphcnn compile model.keras --input-shape 224,224,3
+      graphcnn compile model.yaml --target opencv,ncnn
       graphcnn compile model.yaml --taps all -o features.onnx
       graphcnn compile model.yaml -o - | ssh device 'cat > model.onnx'
     """

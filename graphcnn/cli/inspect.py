@@ -13,8 +13,14 @@ import click
 @click.option(
     "--node", metavar="NAME", help="Tell of one node, and of the layers that went into it."
 )
+@click.option(
+    "--target",
+    metavar="T,...",
+    help="Check it against the runtimes that it is meant for, as targets lists them: exit status 1 "
+    "where one does not take it.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(model: Path, node: str | None, as_json: bool) -> None:
+def command(model: Path, node: str | None, target: str | None, as_json: bool) -> None:
     """Tell what an .onnx file of any tool holds, without loading its weights.
 
     NAME is a node, a value, a weight or an input of the file, a layer of the model file (also one
@@ -26,8 +32,14 @@ def command(model: Path, node: str | None, as_json: bool) -> None:
     Examples:
       graphcnn inspect model.onnx
       graphcnn inspect model.onnx --node conv1
+      graphcnn inspect model.onnx --target opencv,ncnn
       graphcnn inspect model.onnx --json | jq .nodes_by_type
     """
+    if target is not None:
+        if node is not None:
+            raise click.UsageError("--node and --target are two questions")
+        _check(model, target, as_json)
+        return
     from graphcnn.onnx_file import find_nodes, read_onnx_file
     from graphcnn.report.console import show
     from graphcnn.report.inspection import file_json, file_table, nodes_json, nodes_table
@@ -42,3 +54,22 @@ def command(model: Path, node: str | None, as_json: bool) -> None:
         click.echo(json.dumps(found, indent=2))
     else:
         show(table)
+
+
+def _check(model: Path, target: str, as_json: bool) -> None:
+    """Print what of a file its targets do not take, and exit with 1 if there is any."""
+    from graphcnn.errors import CheckFailed
+    from graphcnn.onnx_file.fit import misfits
+    from graphcnn.onnx_structure import read_structure
+    from graphcnn.report.console import show
+    from graphcnn.report.targets import fit_json, fit_table
+    from graphcnn.targets import targets
+
+    runtimes = targets(target)
+    found = misfits(read_structure(model), runtimes)
+    if as_json:
+        click.echo(json.dumps(fit_json(str(model), runtimes, found), indent=2))
+    else:
+        show(fit_table(str(model), runtimes, found))
+    if found:
+        raise CheckFailed(f"{model} does not fit {', '.join(runtimes.names)}")

@@ -21,6 +21,7 @@ from . import (
     report,
     run,
     schema,
+    targets,
     train,
     tune,
     verify,
@@ -65,6 +66,7 @@ for module in (
     plot,
     report,
     schema,
+    targets,
     verify,
 ):
     cli.add_command(module.command)

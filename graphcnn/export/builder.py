@@ -23,6 +23,7 @@ from graphcnn.graph import Graph, Node
 from graphcnn.naming import unused_name
 from graphcnn.ops import Input
 from graphcnn.ops.arrange import ChannelsFirstRows, ChannelsLeading, Then
+from graphcnn.targets import PORTABLE, Targets, targets
 from graphcnn.types import Dim, DType, Layout, TensorType, product
 from graphcnn.weights import WeightStore
 
@@ -94,6 +95,7 @@ def lower(
     metadata: Mapping[str, str] | None = None,
     *,
     half_weights: bool = False,
+    target: Targets | None = None,
 ) -> Lowered:
     """Lower a graph whose layouts are assigned.
 
@@ -103,6 +105,7 @@ def lower(
         opset: The version of ONNX's operators.
         metadata: What to write into the model beside it.
         half_weights: Whether float32 weights are stored as float16, and cast where they are used.
+        target: The runtimes whose forms are written; all that were measured if None.
 
     Raises:
         ExportError: The opset is not one that can be written.
@@ -112,7 +115,7 @@ def lower(
             f"opset {opset} cannot be written",
             hint=f"{OPSETS[0]} to {OPSETS[-1]}; {DEFAULT_OPSET} runs on the most runtimes",
         )
-    builder = _Builder(graph, weights, opset, half_weights)
+    builder = _Builder(graph, weights, opset, half_weights, target or targets(PORTABLE))
     body = builder.build()
     model = helper.make_model(
         body,
@@ -130,6 +133,7 @@ class _Builder:
     weights: WeightStore
     opset: int
     half_weights: bool
+    target: Targets
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     initializers: dict[str, Initializer] = field(default_factory=dict)
     values: dict[str, str] = field(default_factory=dict)
@@ -229,6 +233,9 @@ class _Context:
         )
         self._emitted.append(node)
         return name
+
+    def takes(self, name: str) -> bool:
+        return self._builder.target.takes(name)
 
     def _cast(self, value: str, dtype: DType) -> str:
         return self.emit("Cast", [value], to=dtype.onnx)

@@ -33,6 +33,15 @@ def check_structure(lowered: Lowered) -> None:
         raise ExportError(f"the model is not valid ONNX: {error}") from error
 
 
+def structure(lowered: Lowered) -> onnx.ModelProto:
+    """The model as a file of it is read without its weights: of these the names, sizes and types."""
+    model, weights = _without_weights(lowered)
+    for item in weights:
+        tensor = onnx.TensorProto(name=item.name, dims=item.dims, data_type=item.dtype.onnx)
+        model.graph.initializer.append(tensor)
+    return model
+
+
 def stand_in(lowered: Lowered) -> bytes:
     """A small model that runs like the real one, with zeros for weights, one for each shape.
 

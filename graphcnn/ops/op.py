@@ -122,6 +122,14 @@ class Lowering(Protocol):
     @property
     def opset(self) -> int: ...
 
+    def takes(self, name: str) -> bool:
+        """Whether all runtimes that the file is meant for take an ONNX operator, or a form of one.
+
+        Args:
+            name: The operator, or the form as `graphcnn.onnx_file.forms` calls it.
+        """
+        ...
+
     def emit(self, op_type: str, operands: Sequence[str], **attributes: Any) -> str:
         """Add one ONNX node and return the name of its value."""
         ...

@@ -1,0 +1,223 @@
+"""Where a file is meant to run: what each runtime takes, as it was measured.
+
+A `Profile` is one runtime. It takes the operators in `OPERATORS` (onnxruntime all of ONNX's) in
+every form, but for what `refused` names: an operator, or a form that `graphcnn.onnx_file.forms`
+defines, with what happens to it there. Each row was measured by a model of that one operator,
+compared with onnxruntime at 1 and 3 samples; ``tests/export/test_targets.py`` does it again with
+the runtimes that are installed. TensorRT's are of its documentation.
+
+``portable`` is all the runtimes that were measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from .errors import ExportError, did_you_mean
+
+OPERATORS = frozenset(
+    "Abs Add AveragePool BatchNormalization Cast Celu Clip Concat Constant Conv ConvTranspose "
+    "DepthToSpace DequantizeLinear Div Dropout Elu Erf Exp Expand Flatten Floor Gather Gelu Gemm GlobalAveragePool "
+    "GlobalMaxPool HardSigmoid HardSwish Identity InstanceNormalization LRN LayerNormalization "
+    "LeakyRelu Log LogSoftmax MatMul Max MaxPool Min Mish Mul Neg PRelu Pad Pow "
+    "QuantizeLinear Reciprocal "
+    "ReduceL2 ReduceMax ReduceMean ReduceMin ReduceSum Relu Reshape Resize Selu Sigmoid Sin Slice "
+    "Softmax Softplus Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum Swish Tanh "
+    "ThresholdedRelu Tile TopK Transpose Unsqueeze".split()
+)
+"""The operators that were measured."""
+
+_LOADS = "does not load it"
+_WRONG = "gives wrong values"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What one runtime takes.
+
+    Attributes:
+        name: What the command line calls it.
+        version: Which one it was measured on, or that it was not.
+        measured: Whether it was run; else its documentation was read.
+        opset: The highest opset of ONNX's operators.
+        ir: The highest version of the format.
+        refused: Operators and forms, with what happens to them.
+        precisions: Precisions that it does not take, with what happens.
+        every_operator: Whether it takes operators that were not measured.
+        symbolic_batch: Whether one loaded file runs batches of any size.
+        int8: The form of 8-bit integers that it takes.
+        fp16: The forms of half precision that it takes.
+        notes: What else is to be known.
+    """
+
+    name: str
+    version: str
+    measured: bool = True
+    opset: int = 22
+    ir: int = 10
+    refused: Mapping[str, str] = field(default_factory=dict)
+    precisions: Mapping[str, str] = field(default_factory=dict)
+    every_operator: bool = False
+    symbolic_batch: bool = True
+    int8: str = "QDQ"
+    fp16: str = "weights, body"
+    notes: str = ""
+
+    def takes_operator(self, op: str) -> bool:
+        """Whether it takes an operator, in the forms that it takes; ONNX's own have no dot."""
+        if op in self.refused:
+            return False
+        if self.every_operator:
+            return "." not in op or op.startswith("com.microsoft.")
+        return op in OPERATORS
+
+    def refusal(self, op: str, form: str | None = None) -> str | None:
+        """What happens here to an operator, or to a form of it; None where it is taken."""
+        if form is not None:
+            return self.refused.get(form)
+        return None if self.takes_operator(op) else self.refused.get(op, "was not tried with it")
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """The runtimes that a file is meant for: what all of them take.
+
+    Attributes:
+        names: As they were given.
+        profiles: The runtimes.
+    """
+
+    names: tuple[str, ...]
+    profiles: tuple[Profile, ...]
+
+    @property
+    def opset(self) -> int:
+        """The highest opset that all take."""
+        return min(profile.opset for profile in self.profiles)
+
+    def takes(self, name: str) -> bool:
+        """Whether all of them take an operator, or a form by its name."""
+        if name in OPERATORS:
+            return all(profile.takes_operator(name) for profile in self.profiles)
+        return not any(name in profile.refused for profile in self.profiles)
+
+    def precision_refusals(self, precision: str) -> dict[str, str]:
+        """By runtime, what happens to a precision."""
+        rows = ((p.name, p.precisions.get(precision)) for p in self.profiles)
+        return {name: reason for name, reason in rows if reason}
+
+
+PORTABLE = "portable"
+
+_ALL = (
+    Profile(
+        name="onnxruntime",
+        version="1.31.1",
+        opset=23,
+        ir=13,
+        every_operator=True,
+        notes="opset 26 and IR version 13 at most; 1.15 takes opset 18 and IR version 9",
+    ),
+    Profile(
+        name="onnxruntime-web",
+        version="1.30.0 (wasm)",
+        opset=23,
+        ir=12,
+        every_operator=True,
+        notes="onnxruntime-node 1.30.0 was measured alike; WebGPU was not",
+    ),
+    Profile(
+        name="openvino",
+        version="2026.4.1",
+        notes="on processors with bfloat16 float32 needs INFERENCE_PRECISION_HINT=f32",
+    ),
+    Profile(
+        name="opencv",
+        version="5.0.0 and 4.14.0",
+        refused={
+            "auto_pad SAME_UPPER": f"{_WRONG} (5.0)",
+            "auto_pad SAME_LOWER": f"{_WRONG} (4.14)",
+            "uneven pads in 1D": f"{_WRONG} (4.14)",
+            "uneven pads of ConvTranspose": f"{_LOADS} (4.14)",
+            "dilations of ConvTranspose": f"{_WRONG} (4.14)",
+            "ConvTranspose 1D": f"{_LOADS} (4.14)",
+            "ConvTranspose 3D": f"{_LOADS} (4.14)",
+            "dilations of MaxPool": f"{_WRONG} (4.14)",
+            "counted pads of AveragePool": f"{_WRONG} (4.14)",
+            "global pool 3D": _LOADS,
+            "negative steps": f"{_LOADS} (4.14)",
+            "cubic Resize": f"{_LOADS} (4.14)",
+            "Resize 1D": _LOADS,
+            "Resize 3D": _LOADS,
+            "linear Resize by other scales than the sizes'": _WRONG,
+            "reduction of everything": f"{_WRONG} (4.14)",
+        },
+        precisions={
+            "int8": "refuses QDQ (5.0), or gives wrong values for batches (4.14)",
+        },
+        int8="none",
+        notes="4.6 also needs kernel_shape on Conv, transB on Gemm, and weights in float32",
+    ),
+    Profile(
+        name="tract",
+        version="0.23.9",
+        refused={"alpha of Celu": _WRONG},
+        precisions={"fp16-body": "refuses Gemm in float16"},
+        fp16="weights",
+    ),
+)
+
+PROFILES: dict[str, Profile] = {profile.name: profile for profile in _ALL}
+"""By name, in the order that they are listed in."""
+
+
+def targets(names: str | Iterable[str]) -> Targets:
+    """The runtimes of these names, which may be several with commas between.
+
+    Raises:
+        ExportError: There is none of a name, or no name.
+    """
+    given = names.split(",") if isinstance(names, str) else names
+    found = tuple(dict.fromkeys(name.strip() for name in given if name.strip()))
+    if not found:
+        raise ExportError("target: expected a name", hint=did_you_mean("", [PORTABLE, *PROFILES]))
+    for name in found:
+        if name not in PROFILES and name != PORTABLE:
+            hint = did_you_mean(name, [PORTABLE, *PROFILES])
+            raise ExportError(f"there is no target {name!r:.80}", hint=hint)
+    chosen = {p.name: p for name in found for p in _profiles(name)}
+    return Targets(found, tuple(chosen.values()))
+
+
+def _profiles(name: str) -> Iterable[Profile]:
+    if name == PORTABLE:
+        return [profile for profile in PROFILES.values() if profile.measured]
+    return [PROFILES[name]]
+
+
+def choose(names: str | Iterable[str] | None, precision: str) -> Targets:
+    """The runtimes that a file of a precision is meant for.
+
+    Args:
+        names: As they were given. None is `portable`, and onnxruntime for a precision that not
+            every runtime takes.
+        precision: Such as ``int8``.
+
+    Raises:
+        ExportError: One does not take the precision, with what happens there; or there is none of
+            such a name.
+    """
+    if names is None:
+        everywhere = targets(PORTABLE)
+        return targets("onnxruntime") if everywhere.precision_refusals(precision) else everywhere
+    chosen = targets(names)
+    refusals = chosen.precision_refusals(precision)
+    if refusals:
+        reasons = "; ".join(f"{name} {reason}" for name, reason in refusals.items())
+        raise ExportError(
+            f"--precision {precision} does not run everywhere on {', '.join(chosen.names)}: "
+            f"{reasons}",
+            hint="--precision fp16 (weights alone) or fp32 there; or another --target",
+        )
+    return chosen

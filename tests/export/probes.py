@@ -1,0 +1,477 @@
+"""Models of one operator each, in every form that graphcnn writes and some that it does not.
+
+What a profile says of them is held against what its runtime does with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+IMAGE = (4, 9, 8)
+"""Channels, height and width; a name beginning so says what else is probed."""
+
+_UNARY = (
+    "Abs Elu Erf Exp HardSigmoid HardSwish LeakyRelu Neg Relu Selu Sigmoid Softplus Softsign Tanh "
+    "Identity Celu Floor Sin"
+).split()
+_POSITIVE = "Log Reciprocal Sqrt".split()
+
+
+def _rng() -> np.random.Generator:
+    return np.random.default_rng(7)
+
+
+def model(
+    op: str,
+    *constants: Array | None,
+    shape: tuple[int, ...] = IMAGE,
+    swapped: bool = False,
+    twice: bool = False,
+    opset: int = 17,
+    batch: int | None = None,
+    **attributes: Any,
+) -> onnx.ModelProto:
+    """A model of one node over an input `x` of float32 and any batch.
+
+    Args:
+        op: The operator.
+        constants: Its other inputs; None for one that is left out.
+        shape: The sizes of the input without the batch.
+        swapped: Whether the input comes after the constants.
+        twice: Whether the input is taken twice, in place of constants.
+        opset: The opset of the file.
+        batch: The batch, if it is fixed.
+        attributes: The operator's.
+    """
+    names, initializers = ["x"], []
+    for index, array in enumerate(constants):
+        names.append("" if array is None else f"c{index}")
+        if array is not None:
+            initializers.append(numpy_helper.from_array(array, names[-1]))
+    names = [*names[1:], "x"] if swapped else ["x", "x"] if twice else names
+    node = helper.make_node(op, names, ["y"], name=op, **attributes)
+    graph = helper.make_graph(
+        [node],
+        "probe",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch or "N", *shape])],
+        [helper.make_empty_tensor_value_info("y")],
+        initializers,
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    inferred = onnx.shape_inference.infer_shapes(made, strict_mode=True, data_prop=True)
+    graph.output[0].CopyFrom(inferred.graph.output[0])
+    return helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=ir_version(opset)
+    )
+
+
+def ir_version(opset: int) -> int:
+    """The IR version that an opset needs."""
+    return max(8, {19: 9, 20: 9, 21: 10, 22: 10, 23: 11}.get(opset, 8))
+
+
+def _f(*shape: int) -> Array:
+    return _rng().normal(size=shape).astype(np.float32)
+
+
+def _i(*values: int) -> Array:
+    return np.array(values, np.int64)
+
+
+def _scalar(value: float) -> Array:
+    return np.array(value, np.float32)
+
+
+def probes() -> Iterator[tuple[str, onnx.ModelProto]]:
+    """Each probe with its name; of a name beginning with ``positive`` the input is positive."""
+    yield from _convolutions()
+    yield from _pools()
+    yield from _elementwise()
+    yield from _moves()
+    yield from _reductions()
+    yield from _normalizations()
+
+
+def _convolutions() -> Iterator[tuple[str, onnx.ModelProto]]:
+    def conv(op: str = "Conv", kernel: tuple[int, ...] = (3, 3), out: int = 6, **more: Any) -> Any:
+        group, shape = more.get("group", 1), more.pop("shape", IMAGE)
+        weight = (shape[0], out // group) if op == "ConvTranspose" else (out, shape[0] // group)
+        more = {"kernel_shape": kernel, "pads": [0] * 2 * len(kernel), **more}
+        more = {"strides": [1] * len(kernel), **more}
+        more = {key: value for key, value in more.items() if value is not None}
+        return model(op, _f(*weight, *kernel), _f(out), shape=shape, **more)
+
+    one, three = {"kernel": (3,), "shape": (4, 9)}, {"kernel": (3, 3, 2), "shape": (4, 5, 6, 7)}
+    yield "Conv", conv()
+    yield "Conv, even pads", conv(pads=[1, 1, 1, 1])
+    yield "Conv, uneven pads, strides", conv(pads=[0, 1, 1, 2], strides=[2, 2])
+    yield "Conv, dilations", conv(dilations=[2, 2], pads=[2, 2, 2, 2])
+    yield "Conv, groups", conv(group=2, out=8)
+    yield "Conv, depthwise", conv(group=4, out=4)
+    yield "Conv, depthwise, multiplier 2", conv(group=4, out=8)
+    yield "Conv, SAME_UPPER", conv(pads=None, auto_pad="SAME_UPPER", strides=[2, 2])
+    yield "Conv, SAME_LOWER", conv(pads=None, auto_pad="SAME_LOWER", strides=[2, 2])
+    yield "Conv, no kernel_shape", model("Conv", _f(6, 4, 3, 3), _f(6))
+    yield "Conv 1D", conv(**one)
+    yield "Conv 1D, uneven pads", conv(**one, pads=[2, 0])
+    yield "Conv 1D, dilations", conv(**one, dilations=[2])
+    yield "Conv 1D, depthwise", conv(**one, group=4, out=4)
+    yield "Conv 3D", conv(**three)
+    yield "Conv 3D, uneven pads", conv(**three, pads=[0, 1, 0, 1, 1, 1])
+    yield "Conv 3D, groups", conv(**three, group=2)
+    turned = {"op": "ConvTranspose", "strides": [2, 2]}
+    yield "ConvTranspose", conv(**turned)
+    yield "ConvTranspose, pads", conv(**turned, pads=[1, 1, 1, 1])
+    yield "ConvTranspose, uneven pads", conv(**turned, pads=[0, 0, 1, 1])
+    yield "ConvTranspose, output_padding", conv(**turned, output_padding=[1, 1], pads=[1, 1, 1, 1])
+    yield "ConvTranspose, dilations", conv("ConvTranspose", dilations=[2, 2])
+    yield "ConvTranspose 1D", conv("ConvTranspose", **one, strides=[2])
+    yield "ConvTranspose 3D", conv("ConvTranspose", **three, strides=[2, 2, 2])
+    flat = {"shape": (12,)}
+    yield "Gemm, transB", model("Gemm", _f(5, 12), _f(5), transB=1, **flat)
+    yield "Gemm, transB, no bias", model("Gemm", _f(5, 12), transB=1, **flat)
+    yield "Gemm, not transB", model("Gemm", _f(12, 5), _f(5), **flat)
+    yield "Gemm, alpha", model("Gemm", _f(5, 12), _f(5), transB=1, alpha=0.5, beta=2.0, **flat)
+    yield "MatMul", model("MatMul", _f(8, 5))
+    yield "MatMul of two sizes", model("MatMul", _f(12, 5), **flat)
+    yield "MatMul from the left", model("MatMul", _f(5, 9), swapped=True)
+    yield "MatMul of values", model("MatMul", twice=True, shape=(6, 6))
+
+
+def _pools() -> Iterator[tuple[str, onnx.ModelProto]]:
+    def pool(op: str, kernel: tuple[int, ...] = (3, 3), **more: Any) -> onnx.ModelProto:
+        pads = {} if "auto_pad" in more else {"pads": [0] * 2 * len(kernel)}
+        return model(op, **{"kernel_shape": kernel, "strides": [2] * len(kernel), **pads, **more})
+
+    shapes = {"1D": ((3,), (4, 9)), "3D": ((2, 2, 2), (4, 6, 6, 6))}
+    for op in ("MaxPool", "AveragePool"):
+        plain = {} if op == "MaxPool" else {"count_include_pad": 0}
+        yield op, pool(op, **plain)
+        yield f"{op}, even pads", pool(op, pads=[1, 1, 1, 1], **plain)
+        yield f"{op}, uneven pads", pool(op, pads=[0, 0, 1, 1], **plain)
+        yield f"{op}, SAME_UPPER", pool(op, auto_pad="SAME_UPPER", **plain)
+        yield f"{op}, SAME_LOWER", pool(op, auto_pad="SAME_LOWER", **plain)
+        yield f"{op}, ceil_mode", pool(op, ceil_mode=1, **plain)
+        for label, (kernel, shape) in shapes.items():
+            yield f"{op} {label}", pool(op, kernel, shape=shape, **plain)
+            padded = {"pads": [1] * 2 * len(kernel), "shape": shape, **plain}
+            yield f"{op} {label}, pads", pool(op, kernel, **padded)
+    whole = pool("MaxPool", pads=[0, 0, 1, 1], shape=(4, 8, 8))
+    yield "MaxPool, uneven pads, no rest", whole
+    yield "MaxPool, uneven pads, rest", pool("MaxPool", pads=[1, 1, 0, 0], shape=(4, 9, 9))
+    yield "MaxPool, stride 1, uneven pads", pool("MaxPool", (2, 2), pads=[0, 0, 1, 1], strides=[1, 1])
+    yield "MaxPool, pads, rest", pool("MaxPool", pads=[1, 1, 1, 1], shape=(4, 8, 8))
+    yield "MaxPool, rest", pool("MaxPool", shape=(4, 8, 8))
+    yield "AveragePool, pads, rest", pool(
+        "AveragePool", pads=[1, 1, 1, 1], shape=(4, 8, 8), count_include_pad=0
+    )
+    yield "AveragePool, rest", pool("AveragePool", shape=(4, 8, 8), count_include_pad=0)
+    uneven = {"pads": [0, 1], "shape": (4, 9)}
+    yield "MaxPool 1D, uneven pads", pool("MaxPool", (3,), **uneven)
+    yield "MaxPool, dilations", pool("MaxPool", dilations=[2, 2])
+    yield "AveragePool, counting pads", pool("AveragePool", pads=[1] * 4, count_include_pad=1)
+    for op in ("GlobalMaxPool", "GlobalAveragePool"):
+        yield op, model(op)
+        for label, (_, shape) in shapes.items():
+            yield f"{op} {label}", model(op, shape=shape)
+
+
+def _elementwise() -> Iterator[tuple[str, onnx.ModelProto]]:
+    for op in _UNARY:
+        yield op, model(op)
+        yield f"{op} of a vector", model(op, shape=(12,))
+    for op in _POSITIVE:
+        yield f"positive {op}", model(op)
+    yield "Elu, alpha", model("Elu", alpha=0.3)
+    yield "Celu, alpha", model("Celu", alpha=2.0)
+    yield "HardSigmoid, alpha", model("HardSigmoid", alpha=1 / 6, beta=0.5)
+    yield "ThresholdedRelu", model("ThresholdedRelu", alpha=0.5)
+    yield "Mish", model("Mish", opset=18)
+    yield "Gelu", model("Gelu", opset=20)
+    yield "Swish", model("Swish", opset=24)
+    yield "Clip", model("Clip", _scalar(-0.5), _scalar(0.5))
+    yield "Clip, one bound", model("Clip", _scalar(-0.5))
+    yield "Clip of a vector", model("Clip", _scalar(-0.5), _scalar(0.5), shape=(12,))
+    yield "positive Pow", model("Pow", _scalar(1.5))
+    yield "Pow 2", model("Pow", _scalar(2.0))
+    yield "Pow 3", model("Pow", _scalar(3.0))
+    yield "PRelu by channel", model("PRelu", _f(4, 1, 1))
+    yield "PRelu by element", model("PRelu", _f(*IMAGE))
+    yield "PRelu of one number", model("PRelu", _f(1, 1, 1))
+    yield "PRelu of a vector", model("PRelu", _f(12), shape=(12,))
+    for op in ("Add", "Sub", "Mul", "Div", "Max", "Min"):
+        yield f"{op} a number", model(op, _scalar(1.5))
+        yield f"{op} by channel", model(op, 2 + abs(_f(4, 1, 1)))
+        yield f"{op} by position", model(op, 2 + abs(_f(9, 8)))
+        yield f"{op} of a vector", model(op, 2 + abs(_f(12)), shape=(12,))
+        yield f"{op} of values", model(op, twice=True)
+    yield "a number Sub", model("Sub", _scalar(1.5), swapped=True)
+    yield "positive a number Div", model("Div", _scalar(1.5), swapped=True)
+    for op in ("Add", "Mul", "Max"):
+        yield f"{op} by channel, all sizes", model(op, 2 + abs(_f(1, 4, 1, 1)))
+    yield "Add by position, all sizes", model("Add", _f(1, 1, 9, 8))
+    yield "Add by element, all sizes", model("Add", _f(1, *IMAGE))
+    yield "Add by element", model("Add", _f(*IMAGE))
+    yield "Add by channel 1D", model("Add", _f(4, 1), shape=(4, 9))
+    yield "Add by channel 1D, all sizes", model("Add", _f(1, 4, 1), shape=(4, 9))
+    yield "Add by channel 3D, all sizes", model("Add", _f(1, 4, 1, 1, 1), shape=(4, 5, 6, 3))
+    yield "PRelu by channel, all sizes", model("PRelu", _f(1, 4, 1, 1))
+    yield "PRelu by element, all sizes", model("PRelu", _f(1, *IMAGE))
+    yield "stretching Add", _stretching("Add")
+    yield "stretching Mul", _stretching("Mul")
+    yield "stretching both", _stretching("Add", both=True)
+    for op in ("Softmax", "LogSoftmax"):
+        yield f"{op} of a vector", model(op, shape=(12,), axis=1)
+        for axis in (1, 2, 3, -1):
+            yield f"{op} {axis}", model(op, axis=axis)
+        yield f"{op} of two sizes, 2", model(op, shape=(4, 9), axis=2)
+        yield f"{op} of four sizes, 3", model(op, shape=(4, 5, 6, 3), axis=3)
+
+
+def _stretching(op: str, both: bool = False) -> onnx.ModelProto:
+    """A gate of one number a channel with an image, both made of the input."""
+    first = helper.make_node("GlobalAveragePool", ["x"], ["g"], name="g")
+    nodes = [first, helper.make_node(op, ["x", "g"], ["y"], name=op)]
+    if both:
+        row = helper.make_node("ReduceMean", ["x"], ["r"], axes=[2], keepdims=1, name="r")
+        column = helper.make_node("ReduceMean", ["x"], ["c"], axes=[3], keepdims=1, name="c")
+        nodes = [row, column, helper.make_node(op, ["r", "c"], ["y"], name=op)]
+    return graph_of(nodes, IMAGE, IMAGE)
+
+
+def graph_of(
+    nodes: list[onnx.NodeProto],
+    shape: tuple[int, ...],
+    result: tuple[int, ...],
+    constants: dict[str, Array] | None = None,
+    opset: int = 17,
+) -> onnx.ModelProto:
+    """A model of several nodes from `x` to `y`."""
+    graph = helper.make_graph(
+        nodes,
+        "probe",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", *shape])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", *result])],
+        [numpy_helper.from_array(array, name) for name, array in (constants or {}).items()],
+    )
+    opsets = [helper.make_opsetid("", opset)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=ir_version(opset))
+
+
+def _moves() -> Iterator[tuple[str, onnx.ModelProto]]:
+    yield "Flatten", model("Flatten", axis=1)
+    yield "Flatten 2", model("Flatten", axis=2, batch=2)
+    yield "Reshape, 0 for the batch", model("Reshape", _i(0, 9, 8, 4))
+    yield "Reshape to two sizes", model("Reshape", _i(0, 4, 72))
+    yield "Reshape, two joined", model("Reshape", _i(0, 2, -1, 8))
+    yield "Reshape of a vector", model("Reshape", _i(0, 3, 2, 2), shape=(12,))
+    yield "Reshape, -1 for the batch", model("Reshape", _i(-1, 288))
+    yield "Transpose to channels last", model("Transpose", perm=[0, 2, 3, 1])
+    yield "Transpose to channels first", model("Transpose", perm=[0, 3, 1, 2])
+    yield "Transpose, sizes swapped", model("Transpose", perm=[0, 1, 3, 2])
+    yield "Transpose of two sizes", model("Transpose", perm=[0, 2, 1], shape=(4, 9))
+    yield "Transpose of four sizes", model("Transpose", perm=[0, 2, 3, 4, 1], shape=(4, 5, 6, 3))
+    yield "Transpose of the batch", model("Transpose", perm=[1, 0, 2, 3])
+    for axis in (1, 2, 3):
+        yield f"Concat {axis}", model("Concat", twice=True, axis=axis)
+    yield "Concat of vectors", model("Concat", twice=True, shape=(12,), axis=1)
+    yield "Concat of two sizes", model("Concat", twice=True, shape=(4, 9), axis=2)
+    yield "Concat of four sizes", model("Concat", twice=True, shape=(4, 5, 6, 3), axis=1)
+    zero = _scalar(0)
+    yield "Pad", model("Pad", _i(0, 0, 1, 2, 0, 0, 3, 0), zero)
+    yield "Pad of a number", model("Pad", _i(0, 0, 1, 2, 0, 0, 3, 0), _scalar(1.5))
+    yield "Pad of the smallest number", model(
+        "Pad", _i(0, 0, 1, 2, 0, 0, 3, 0), np.array(np.finfo(np.float32).smallest_subnormal)
+    )
+    yield "Pad of channels", model("Pad", _i(0, 1, 0, 0, 0, 1, 0, 0), zero)
+    yield "Pad 1D", model("Pad", _i(0, 0, 1, 0, 0, 2), zero, shape=(4, 9))
+    yield "Pad 3D", model("Pad", _i(0, 0, 1, 1, 0, 0, 0, 2, 0, 1), zero, shape=(4, 5, 6, 3))
+    yield "Pad, reflect", model("Pad", _i(0, 0, 1, 1, 0, 0, 1, 1), mode="reflect")
+    end = 2**31 - 1
+    yield "Slice", model("Slice", _i(1, 2), _i(-1, end), _i(2, 3))
+    yield "Slice of channels", model("Slice", _i(1), _i(3), _i(1), _i(1))
+    yield "Slice, step 2", model("Slice", _i(0), _i(end), _i(2), _i(2))
+    yield "Slice, step -1", model("Slice", _i(end), _i(-end - 1), _i(3), _i(-1))
+    yield "Slice 1D", model("Slice", _i(1), _i(-1), _i(2), shape=(4, 9))
+    yield "Slice 3D", model("Slice", _i(1, 0, 1), _i(-1, end, -1), _i(2, 3, 4), shape=(4, 5, 6, 3))
+    yield "Slice of a vector", model("Slice", _i(2), _i(7), _i(1), shape=(12,))
+    yield "Gather of rows", model("Gather", _i(0, 0, 2, 5, 8), axis=2)
+    yield "Gather of columns", model("Gather", _i(7, 0, 2, 5), axis=3)
+    yield "Expand", model("Expand", _i(1, 1, 5), shape=(4, 1))
+    two, three = _scales(1.0, 1.0, 2.0, 2.0), _scales(1.0, 1.0, 3.0, 2.0)
+    floor = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    yield "Resize, nearest", model("Resize", None, two, mode="nearest", **floor)
+    yield "Resize, nearest, two factors", model("Resize", None, three, mode="nearest", **floor)
+    half = {"coordinate_transformation_mode": "half_pixel"}
+    yield "Resize, nearest half-pixel", model("Resize", None, two, mode="nearest", **half)
+    yield "Resize, linear", model("Resize", None, two, mode="linear", **half)
+    odd, other = _scales(1.0, 1.0, 7 / 9, 13 / 8), _scales(1.0, 1.0, 7 / 9, 1.7)
+    yield "Resize, linear, odd factors", model("Resize", None, odd, mode="linear", **half)
+    yield "Resize, linear, other scales", model("Resize", None, other, mode="linear", **half)
+    corners = {"coordinate_transformation_mode": "align_corners"}
+    yield "Resize, linear align_corners", model("Resize", None, two, mode="linear", **corners)
+    skew = {"coordinate_transformation_mode": "asymmetric"}
+    yield "Resize, linear asymmetric", model("Resize", None, two, mode="linear", **skew)
+    yield "Resize, cubic", model("Resize", None, two, mode="cubic", **half)
+    for label, scales, shape in (
+        ("1D", _scales(1.0, 1.0, 3.0), (4, 9)),
+        ("3D", _scales(1.0, 1.0, 2.0, 2.0, 3.0), (4, 5, 6, 3)),
+    ):
+        nearest = model("Resize", None, scales, shape=shape, mode="nearest", **floor)
+        yield f"Resize {label}, nearest", nearest
+    yield "Pad of the lowest number", model(
+        "Pad", _i(0, 0, 0, 0, 0, 0, 1, 1), np.array(np.finfo(np.float32).min)
+    )
+    yield "Slice of channels, no steps", model("Slice", _i(1), _i(3), _i(1))
+    yield "Squeeze", model("Squeeze", _i(3), shape=(4, 9, 1))
+    yield "Unsqueeze", model("Unsqueeze", _i(2), shape=(4, 9))
+    yield "Dropout", model("Dropout")
+    yield "Tile", model("Tile", _i(1, 1, 1, 5), shape=(4, 9, 1))
+    yield "Sum", model("Sum", twice=True)
+    yield "Split", _split()
+    yield "TopK", _top()
+    yield "shape arithmetic", _arithmetic()
+    yield "Constant", _constant()
+    yield "float16", _half()
+    yield "weights in float16", _half_weights()
+    yield "DepthToSpace", model("DepthToSpace", blocksize=2)
+    yield "SpaceToDepth", model("SpaceToDepth", blocksize=2, shape=(4, 8, 8))
+
+
+def _split() -> onnx.ModelProto:
+    split = helper.make_node("Split", ["x", "s"], ["a", "b"], axis=1, name="Split")
+    nodes = [split, helper.make_node("Sub", ["a", "b"], ["y"], name="Sub")]
+    return graph_of(nodes, IMAGE, (2, 9, 8), {"s": _i(2, 2)})
+
+
+def _top() -> onnx.ModelProto:
+    return graph_of(
+        [helper.make_node("TopK", ["x", "k"], ["y", "places"], axis=1, name="TopK")],
+        (12,),
+        (5,),
+        {"k": _i(5)},
+    )
+
+
+def _arithmetic() -> onnx.ModelProto:
+    """The batch read from the input, as exporters do that do not know it."""
+    nodes = [
+        helper.make_node("Shape", ["x"], ["s"], name="Shape"),
+        helper.make_node("Gather", ["s", "zero"], ["n"], axis=0, name="Gather"),
+        helper.make_node("Concat", ["n", "rest"], ["sizes"], axis=0, name="Concat"),
+        helper.make_node("Reshape", ["x", "sizes"], ["y"], name="Reshape"),
+    ]
+    return graph_of(nodes, IMAGE, (288,), {"zero": _i(0), "rest": _i(-1)})
+
+
+def _constant() -> onnx.ModelProto:
+    value = numpy_helper.from_array(_scalar(1.5), "v")
+    nodes = [
+        helper.make_node("Constant", [], ["v"], value=value, name="Constant"),
+        helper.make_node("Add", ["x", "v"], ["y"], name="Add"),
+    ]
+    return graph_of(nodes, IMAGE, IMAGE)
+
+
+def _half() -> onnx.ModelProto:
+    """A convolution and a Gemm in float16, between Casts."""
+    nodes = [
+        helper.make_node("Cast", ["x"], ["h"], to=TensorProto.FLOAT16, name="in"),
+        helper.make_node("Conv", ["h", "w"], ["c"], kernel_shape=[9, 8], name="Conv"),
+        helper.make_node("Flatten", ["c"], ["f"], axis=1, name="Flatten"),
+        helper.make_node("Gemm", ["f", "g", "b"], ["p"], transB=1, name="Gemm"),
+        helper.make_node("Cast", ["p"], ["y"], to=TensorProto.FLOAT, name="out"),
+    ]
+    weights = {"w": _f(6, 4, 9, 8) / 16, "g": _f(5, 6), "b": _f(5)}
+    halves = {name: array.astype(np.float16) for name, array in weights.items()}
+    return graph_of(nodes, IMAGE, (5,), halves)
+
+
+def _half_weights() -> onnx.ModelProto:
+    """Weights in float16, cast to float32 where they are used."""
+    nodes = [
+        helper.make_node("Cast", ["w"], ["v"], to=TensorProto.FLOAT, name="cast"),
+        helper.make_node("Conv", ["x", "v"], ["c"], kernel_shape=[9, 8], name="Conv"),
+        helper.make_node("Flatten", ["c"], ["f"], axis=1, name="Flatten"),
+        helper.make_node("Cast", ["g"], ["u"], to=TensorProto.FLOAT, name="cast2"),
+        helper.make_node("Gemm", ["f", "u"], ["y"], transB=1, name="Gemm"),
+    ]
+    weights = {"w": _f(6, 4, 9, 8).astype(np.float16), "g": _f(5, 6).astype(np.float16)}
+    return graph_of(nodes, IMAGE, (5,), weights)
+
+
+def anchored(made: onnx.ModelProto) -> onnx.ModelProto:
+    """The same function behind a convolution or a Gemm that changes nothing.
+
+    From these pnnx tells which axis is the batch; no network is without them.
+    """
+    anchored = onnx.ModelProto()
+    anchored.CopyFrom(made)
+    dims = made.graph.input[0].type.tensor_type.shape.dim
+    count, spatial = dims[1].dim_value, len(dims) - 2
+    eye = np.eye(count, dtype=np.float32).reshape(count, count, *(1,) * spatial)
+    anchored.graph.initializer.append(numpy_helper.from_array(eye, "eye"))
+    more = {"kernel_shape": [1] * spatial} if spatial else {"transB": 1}
+    kind = "Conv" if spatial else "Gemm"
+    anchor = helper.make_node(kind, ["x", "eye"], ["anchored"], name="anchor", **more)
+    for node in anchored.graph.node:
+        node.input[:] = ["anchored" if name == "x" else name for name in node.input]
+    anchored.graph.node.insert(0, anchor)
+    return anchored
+
+
+def _scales(*values: float) -> Array:
+    return np.array(values, np.float32)
+
+
+def _reductions() -> Iterator[tuple[str, onnx.ModelProto]]:
+    for op in ("ReduceMean", "ReduceMax", "ReduceMin", "ReduceL2", "ReduceSum"):
+        for axes in ([1], [2, 3], [1, 2, 3], [3]):
+            for keep in (0, 1):
+                if op == "ReduceSum":
+                    made = model(op, _i(*axes), keepdims=keep)
+                else:
+                    made = model(op, axes=axes, keepdims=keep)
+                yield f"{op} {axes}{', kept' * keep}", made
+        if op != "ReduceSum":
+            yield f"{op} of a vector", model(op, axes=[1], keepdims=1, shape=(12,))
+            new = model(op, _i(2, 3), keepdims=1, opset=18)
+            yield f"{op}, axes as an input", new
+
+
+def _normalizations() -> Iterator[tuple[str, onnx.ModelProto]]:
+    def norm(shape: tuple[int, ...]) -> onnx.ModelProto:
+        c = shape[0]
+        numbers = (_f(c), _f(c), _f(c), abs(_f(c)) + 1)
+        return model("BatchNormalization", *numbers, shape=shape, epsilon=1e-3)
+
+    yield "BatchNormalization", norm(IMAGE)
+    yield "BatchNormalization of a vector", norm((12,))
+    yield "BatchNormalization 1D", norm((4, 9))
+    yield "BatchNormalization 3D", norm((4, 5, 6, 3))
+    yield "InstanceNormalization", model("InstanceNormalization", _f(4), _f(4), epsilon=1e-3)
+    yield "InstanceNormalization 1D", model("InstanceNormalization", _f(4), _f(4), shape=(4, 9))
+    three = model("InstanceNormalization", _f(4), _f(4), shape=(4, 5, 6, 3))
+    yield "InstanceNormalization 3D", three
+    yield "LayerNormalization", model("LayerNormalization", _f(8), _f(8), axis=3, epsilon=1e-3)
+    yield "LayerNormalization, no bias", model("LayerNormalization", _f(8), axis=3)
+    yield "LayerNormalization of a vector", model(
+        "LayerNormalization", _f(12), _f(12), axis=1, shape=(12,)
+    )
+    whole = model("LayerNormalization", _f(*IMAGE), _f(*IMAGE), axis=1)
+    yield "LayerNormalization of an image", whole
+    yield "LRN", model("LRN", size=3, alpha=0.3, beta=0.5, bias=1.0)
+
+
+def feed(name: str, made: onnx.ModelProto, batch: int) -> Array:
+    """A batch for a probe."""
+    dims = made.graph.input[0].type.tensor_type.shape.dim
+    x = _rng().normal(size=(batch, *(d.dim_value for d in dims[1:]))).astype(np.float32)
+    return abs(x) + np.float32(0.1) if name.startswith("positive") else x
