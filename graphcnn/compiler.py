@@ -185,7 +185,7 @@ def compile(
         seed: What they are drawn from.
         batch: A fixed number of samples in a batch; the graph's own, or any number, if None.
         input_layout: Whether inputs and outputs with spatial axes are channels first or last.
-        opset: The version of ONNX's operators; 17 if None.
+        opset: The version of ONNX's operators; 17, or the highest that `target` takes, if None.
         external_data: Whether weights go into ``PATH.data``; ``auto`` is past 2 GiB only.
         precision: ``fp32`` leaves the network as it is; ``fp16`` stores float32 weights as float16
             and computes in float32; ``fp16-body`` computes in float16 between float32 inputs and
@@ -240,7 +240,7 @@ def compile(
     records = apply_passes(network, steps, print_after, _observer(network, store, validate))
     store = store.deriving(network.derived)
     metadata = _metadata(network, store, classes_of(graph, store), precision)
-    opset = DEFAULT_OPSET if opset is None else opset
+    opset = min(DEFAULT_OPSET, runtimes.opset) if opset is None else opset
     single = partial(lower, network, store, opset, metadata, target=runtimes)
     if precision == "fp16-body":
         network = in_half(network)

@@ -30,6 +30,8 @@ OPERATORS = frozenset(
 
 _LOADS = "does not load it"
 _WRONG = "gives wrong values"
+_UNTRIED = "does not list it in its documentation"
+_NO_INTEGERS = dict.fromkeys(("DequantizeLinear", "QuantizeLinear"), "does not take 8-bit integers")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,7 @@ class Profile:
         ir: The highest version of the format.
         refused: Operators and forms, with what happens to them.
         precisions: Precisions that it does not take, with what happens.
+        whole: Operators that it has whole, where pieces do as well.
         every_operator: Whether it takes operators that were not measured.
         symbolic_batch: Whether one loaded file runs batches of any size.
         int8: The form of 8-bit integers that it takes.
@@ -58,6 +61,7 @@ class Profile:
     ir: int = 10
     refused: Mapping[str, str] = field(default_factory=dict)
     precisions: Mapping[str, str] = field(default_factory=dict)
+    whole: frozenset[str] = frozenset()
     every_operator: bool = False
     symbolic_batch: bool = True
     int8: str = "QDQ"
@@ -102,6 +106,10 @@ class Targets:
             return all(profile.takes_operator(name) for profile in self.profiles)
         return not any(name in profile.refused for profile in self.profiles)
 
+    def prefers(self, name: str) -> bool:
+        """Whether all of them have an operator whole that can be written in pieces too."""
+        return all(name in profile.whole for profile in self.profiles)
+
     def precision_refusals(self, precision: str) -> dict[str, str]:
         """By runtime, what happens to a precision."""
         rows = ((p.name, p.precisions.get(precision)) for p in self.profiles)
@@ -130,6 +138,7 @@ _ALL = (
     Profile(
         name="openvino",
         version="2026.4.1",
+        whole=frozenset({"HardSwish", "Mish"}),
         notes="on processors with bfloat16 float32 needs INFERENCE_PRECISION_HINT=f32",
     ),
     Profile(
@@ -152,7 +161,9 @@ _ALL = (
             "Resize 3D": _LOADS,
             "linear Resize by other scales than the sizes'": _WRONG,
             "reduction of everything": f"{_WRONG} (4.14)",
+            **_NO_INTEGERS,
         },
+        whole=frozenset({"HardSwish"}),
         precisions={
             "int8": "refuses QDQ (5.0), or gives wrong values for batches (4.14)",
         },
@@ -164,7 +175,99 @@ _ALL = (
         version="0.23.9",
         refused={"alpha of Celu": _WRONG},
         precisions={"fp16-body": "refuses Gemm in float16"},
+        whole=frozenset({"HardSwish"}),
         fp16="weights",
+    ),
+    Profile(
+        name="mnn",
+        version="3.6.1",
+        refused={
+            "auto_pad SAME_LOWER": _WRONG,
+            "ConvTranspose 3D": _WRONG,
+            "MaxPool 3D": f"{_WRONG} for batches",
+            "AveragePool 3D": f"{_WRONG} for batches",
+            "global pool 3D": f"{_WRONG} for batches",
+            "dilations of MaxPool": _WRONG,
+            "Gelu": "is off by 5e-4",
+            "Mish": _LOADS,
+            "Swish": _LOADS,
+            "Dropout": _LOADS,
+            "negative steps": "crashes",
+            "cubic Resize": _WRONG,
+            "axes of ReduceL2 as an input": _WRONG,
+            **_NO_INTEGERS,
+        },
+        precisions={"int8": "crashes on QDQ, and gives wrong values for weights alone"},
+        whole=frozenset({"HardSwish"}),
+        int8="none",
+        notes="give it the float file, and quantize with its own tools",
+    ),
+    Profile(
+        name="ncnn",
+        version="20261020 with pnnx 20261020",
+        refused={
+            "auto_pad SAME_UPPER": f"{_WRONG} (pools)",
+            "auto_pad SAME_LOWER": f"{_LOADS}, or {_WRONG}",
+            "uneven pads of ConvTranspose": _LOADS,
+            "uneven pads of MaxPool that windows end before": _WRONG,
+            "uneven pads of AveragePool": _LOADS,
+            "dilations of MaxPool": _LOADS,
+            "alpha or beta of Gemm": _WRONG,
+            "whole powers beyond 2": f"{_WRONG} below zero",
+            "PRelu by element": _WRONG,
+            "negative steps": _WRONG,
+            "steps": _LOADS,
+            "Resize 3D": _WRONG,
+            "linear Resize, asymmetric": _WRONG,
+            "extremum of several axes": _LOADS,
+            "ReduceSum of one axis": _WRONG,
+            "InstanceNormalization 1D": _LOADS,
+            "LayerNormalization without bias": _LOADS,
+            "LayerNormalization of several axes": _WRONG,
+            "Transpose of the batch": _WRONG,
+            "float16": _LOADS,
+            **dict.fromkeys(("Pad", "Softsign", "ThresholdedRelu", "Tile", "TopK"), _LOADS),
+            **dict.fromkeys(("DepthToSpace",), _LOADS),
+            **dict.fromkeys(("Gather", "SpaceToDepth"), _WRONG),
+            **_NO_INTEGERS,
+        },
+        precisions={"fp16-body": _LOADS, "int8": _LOADS},
+        whole=frozenset({"HardSwish"}),
+        fp16="weights",
+        int8="none",
+        notes="pnnx wants one shape of the input, and fp16=0 for float32; samples run one by one",
+    ),
+    Profile(
+        name="tvm",
+        version="0.27.0",
+        refused={
+            "auto_pad SAME_LOWER": f"{_WRONG} (pools)",
+            "linear Resize by other scales than the sizes'": _WRONG,
+            "shape arithmetic": _LOADS,
+            **dict.fromkeys(("Celu", "Swish"), _LOADS),
+        },
+        whole=frozenset({"HardSwish"}),
+        notes="float16 throughout needs batch normalization folded, as compile folds it",
+    ),
+    Profile(
+        name="tensorrt",
+        version="onnx-tensorrt's list of operators for 8.4",
+        measured=False,
+        opset=13,
+        ir=8,
+        refused={
+            "Conv 1D": _UNTRIED,
+            "ConvTranspose 1D": _UNTRIED,
+            "MaxPool 1D": _UNTRIED,
+            "AveragePool 1D": _UNTRIED,
+            "InstanceNormalization 1D": _UNTRIED,
+            "cubic Resize": _UNTRIED,
+            **dict.fromkeys(("Gelu", "HardSwish", "Mish", "Swish"), _UNTRIED),
+            **dict.fromkeys(("LayerNormalization", "Reciprocal"), _UNTRIED),
+        },
+        precisions={"int8": "takes signed integers with no zero point alone"},
+        int8="QDQ, signed, zero points of 0",
+        notes="could not be run here",
     ),
 )
 

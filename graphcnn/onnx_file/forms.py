@@ -127,6 +127,18 @@ def _all_axes(item: Item) -> bool:
     return (item.rank or 0) > 2 and axes == set(range(1, item.rank or 0))
 
 
+def _whole_power(item: Item) -> bool:
+    """Whether a number below zero is raised to a whole power, its square apart."""
+    exponents = item.number("exponent", 1)
+    return not exponents or any(n % 1 == 0 and n not in (1, 2) for n in exponents)
+
+
+def _by_element(item: Item) -> bool:
+    """Whether a slope differs between positions."""
+    shape = item.operands[1].shape if len(item.operands) > 1 and item.operands[1] else None
+    return (item.rank or 0) > 2 and (shape is None or any(n != 1 for n in shape[-item.rank + 2 :]))
+
+
 def _resize(mode: str, *coordinates: str) -> Callable[[Item], bool]:
     def holds(item: Item) -> bool:
         kind = item.text("coordinate_transformation_mode", "half_pixel")
@@ -204,6 +216,38 @@ FORMS: dict[str, Form] = {
     "global pool 3D": Form(_GLOBAL, _rank(3), "a Mean or a Max over the axes"),
     "alpha of Celu": Form(
         ("Celu",), lambda i: i.attributes.get("alpha", 1.0) != 1.0, "an elu between two products"
+    ),
+    "PRelu by element": Form(("PRelu",), _by_element, "shared_axes: [1, 2]"),
+    "whole powers beyond 2": Form(
+        ("Pow",), _whole_power, "products"
+    ),
+    "extremum of several axes": Form(
+        ("ReduceMax", "ReduceMin"),
+        lambda i: len(i.number("axes", 1)) > 1,
+        "one axis after the other",
+    ),
+    "ReduceSum of one axis": Form(
+        ("ReduceSum",), lambda i: len(i.number("axes", 1)) == 1, "a Mean times the size"
+    ),
+    "axes of ReduceL2 as an input": Form(
+        ("ReduceL2",), lambda i: len(i.operands) > 1, "opset 17"
+    ),
+    "InstanceNormalization 1D": Form(
+        ("InstanceNormalization",), _rank(1), "a value of two spatial axes, one of size 1"
+    ),
+    "LayerNormalization without bias": Form(
+        ("LayerNormalization",), lambda i: len(i.operands) < 3, "center: true"
+    ),
+    "LayerNormalization of several axes": Form(
+        ("LayerNormalization",),
+        lambda i: i.attributes.get("axis", -1) not in (-1, (i.rank or 0) - 1),
+        "its pieces",
+    ),
+    "Transpose of the batch": Form(
+        ("Transpose",), lambda i: list(i.attributes.get("perm", ()))[:1] != [0], "axes after it"
+    ),
+    "shape arithmetic": Form(
+        ("Reshape",), lambda i: i.constants[1] is None, "a shape that is known, 0 for the batch"
     ),
     "reduction of everything": Form(_REDUCTIONS, _all_axes, "one axis after the other"),
     "negative steps": Form(("Slice",), lambda i: any(s < 0 for s in _steps(i)), "no reversal"),

@@ -1,7 +1,8 @@
 """Activation functions, as layers and as the ``activation:`` of other layers.
 
 Definitions and defaults are `keras.activations`'s. Those that few edge runtimes know (hard swish,
-mish, gelu) are written in pieces, in the forms that onnxruntime fuses.
+mish, gelu) are written in pieces, in the forms that onnxruntime fuses, unless all runtimes that the
+file is meant for have them whole.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from graphcnn.options import build, name_and_options, shorten
 from graphcnn.types import DType, TensorType, sample_axis
 from graphcnn.weights import WeightSpec
 
+from .forms import parametric, softsign, thresholded
 from .op import (
     OPS,
     Cost,
@@ -180,7 +182,7 @@ class ReLU(ActivationFunction):
         return ctx.emit("Clip", [x, ctx.constant(0.0), ctx.constant(self.max_value)])
 
     def _with_threshold(self, ctx: Lowering, x: str) -> str:
-        positive = self._capped(ctx, ctx.emit("ThresholdedRelu", [x], alpha=self.threshold))
+        positive = self._capped(ctx, thresholded(ctx, x, self.threshold))
         if not self.negative_slope:
             return positive
         below = ctx.emit("Relu", [ctx.emit("Sub", [ctx.constant(self.threshold), x])])
@@ -224,7 +226,15 @@ class PReLU(ActivationFunction):
         return {"alpha": WeightSpec(shape, self.alpha_initializer)}
 
     def apply(self, ctx: Lowering, x: str) -> str:
-        return ctx.emit("PRelu", [x, ctx.broadcast("alpha")])
+        alpha = ctx.broadcast("alpha")
+        if not (self._by_channel(ctx) or ctx.takes("PRelu by element")):
+            return parametric(ctx, x, alpha)
+        return ctx.emit("PRelu", [x, alpha])
+
+    def _by_channel(self, ctx: Lowering) -> bool:
+        """Whether there is one alpha a channel."""
+        spatial = len(ctx.output.spatial)
+        return set(range(1, spatial + 1)) <= set(self.shared_axes or ())
 
 
 @function("elu")
@@ -302,7 +312,8 @@ class CELU(ActivationFunction):
     steps: ClassVar[int] = 4
 
     def apply(self, ctx: Lowering, x: str) -> str:
-        if ctx.output.dtype == DType.float32:
+        taken = ctx.takes("Celu") and (self.alpha == 1 or ctx.takes("alpha of Celu"))
+        if ctx.output.dtype == DType.float32 and taken:
             return ctx.emit("Celu", [x], alpha=self.alpha)
         # ONNX's Celu is of float32 alone.
         alpha = ctx.constant(self.alpha)
@@ -340,7 +351,7 @@ Sigmoid = _fixed("sigmoid", 4, "Sigmoid", "``1 / (1 + exp(-x))``.", non_negative
 _fixed("tanh", 4, "Tanh", "The hyperbolic tangent.")
 _fixed("selu", 4, "Selu", "Self-normalizing ELU. Source: Klambauer et al. 2017.")
 _fixed("softplus", 3, "Softplus", "``log(1 + exp(x))``.", non_negative=True)
-_fixed("softsign", 3, "Softsign", "``x / (1 + abs(x))``.")
+_fixed("softsign", 3, softsign, "``x / (1 + abs(x))``.")
 HardSigmoid = _fixed(
     "hard_sigmoid",
     4,
@@ -357,13 +368,21 @@ _fixed(
 _fixed(
     "hard_silu hard_swish",
     5,
-    lambda ctx, x: ctx.emit("Mul", [x, HardSigmoid().apply(ctx, x)]),
+    lambda ctx, x: (
+        ctx.emit("HardSwish", [x])
+        if ctx.opset >= 14 and ctx.prefers("HardSwish")
+        else ctx.emit("Mul", [x, HardSigmoid().apply(ctx, x)])
+    ),
     "``x * hard_sigmoid(x)``. Source: Howard et al. 2019.",
 )
 _fixed(
     "mish",
     8,
-    lambda ctx, x: ctx.emit("Mul", [x, ctx.emit("Tanh", [ctx.emit("Softplus", [x])])]),
+    lambda ctx, x: (
+        ctx.emit("Mish", [x])
+        if ctx.opset >= 18 and ctx.prefers("Mish")
+        else ctx.emit("Mul", [x, ctx.emit("Tanh", [ctx.emit("Softplus", [x])])])
+    ),
     "``x * tanh(softplus(x))``. Source: Misra 2019.",
 )
 _fixed(

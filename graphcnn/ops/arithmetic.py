@@ -13,6 +13,7 @@ from graphcnn.weights import WeightSpec
 
 from .activations import ActivationFunction
 from .affine import AffineOp
+from .forms import power
 from .op import Cost, FollowOp, Lowering, Reach, Size, known_channels, register
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Power(ActivationFunction):
         return self.exponent % 2 == 0
 
     def apply(self, ctx: Lowering, x: str) -> str:
-        return ctx.emit("Pow", [x, ctx.constant(self.exponent)])
+        return power(ctx, x, self.exponent)
 
 
 @register

@@ -30,6 +30,7 @@ from .activations import (
 )
 from .affine import LinearOp
 from .arrange import Permuted
+from .forms import convolution_input, cropped
 from .op import (
     Cost,
     Lowering,
@@ -164,7 +165,8 @@ class Conv(Convolution):
         attributes: dict[str, Any] = self.window.attributes(ctx.inputs[0].spatial)
         if self.groups > 1:
             attributes["group"] = self.groups
-        return self._tail(ctx, "Conv", [ctx.operands[0], kernel], **attributes)
+        x = convolution_input(ctx, attributes)
+        return self._tail(ctx, "Conv", [x, kernel], **attributes)
 
 
 @register
@@ -225,7 +227,8 @@ class DepthwiseConv(Convolution):
 
     def lower(self, ctx: Lowering) -> str:
         kernel, attributes = lower_depthwise(ctx, self.window, "kernel", self.depth_multiplier)
-        return self._tail(ctx, "Conv", [ctx.operands[0], kernel], **attributes)
+        x = convolution_input(ctx, attributes)
+        return self._tail(ctx, "Conv", [x, kernel], **attributes)
 
 
 @register
@@ -290,7 +293,7 @@ class SeparableConv(Convolution):
         kernel, attributes = lower_depthwise(
             ctx, self.window, "depthwise_kernel", self.depth_multiplier
         )
-        inner = ctx.emit("Conv", [ctx.operands[0], kernel], **attributes)
+        inner = ctx.emit("Conv", [convolution_input(ctx, attributes), kernel], **attributes)
         pointwise = ctx.weight("pointwise_kernel", filters_first(self.spatial_axes))
         return self._tail(ctx, "Conv", [inner, pointwise], kernel_shape=[1] * self.spatial_axes)
 
@@ -418,7 +421,14 @@ class ConvTranspose(Convolution):
             attributes["output_padding"] = list(extras)
         if any(d > 1 for d in self.window.dilations):
             attributes["dilations"] = list(self.window.dilations)
-        return self._tail(ctx, "ConvTranspose", [ctx.operands[0], kernel], **attributes)
+        operands = [ctx.operands[0], kernel]
+        if befores == afters or ctx.takes("uneven pads of ConvTranspose"):
+            return self._tail(ctx, "ConvTranspose", operands, **attributes)
+        attributes["pads"] = [*befores, *befores]
+        bias = [ctx.weight("bias")] if self.use_bias else []
+        whole = ctx.emit("ConvTranspose", [*operands, *bias], **attributes)
+        ends = [after - before for before, after in zip(befores, afters, strict=True)]
+        return activated(self.activation, ctx, cropped(ctx, whole, ends))
 
 
 @register

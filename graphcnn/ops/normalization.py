@@ -163,8 +163,12 @@ class LayerNormalization(SampleNormalization, FollowOp):
     def lower(self, ctx: Lowering) -> str:
         (x,), rank = ctx.operands, ctx.output.rank
         axes = memory_axes(ctx, last_axes(self.axis, ctx.output))
-        if ctx.opset >= 17 and self.scale and axes == list(range(rank - len(axes), rank)):
+        last = axes == list(range(rank - len(axes), rank))
+        taken = len(axes) == 1 or ctx.takes("LayerNormalization of several axes")
+        if ctx.opset >= 17 and self.scale and last and taken:
             beta = [ctx.broadcast("beta")] if self.center else []
+            if not (beta or len(axes) > 1 or ctx.takes("LayerNormalization without bias")):
+                beta = [ctx.constant([0.0] * known_channels(ctx.output))]
             operands = [x, ctx.broadcast("gamma"), *beta]
             return ctx.emit("LayerNormalization", operands, axis=axes[0], epsilon=self.epsilon)
         centred = ctx.emit("Sub", [x, reduce(ctx, "ReduceMean", x, axes)])
@@ -199,15 +203,16 @@ class GroupNormalization(SampleNormalization, SpatialOp):
     def lower(self, ctx: Lowering) -> str:
         (x,), rank, channels = ctx.operands, ctx.output.rank, known_channels(ctx.output)
         groups = self._count(channels)
-        if groups == channels and rank > 2:
+        flat = rank < 4 and not ctx.takes("InstanceNormalization 1D")
+        if groups == channels and rank > 2 and not flat:
             gamma = ctx.weight("gamma") if self.scale else ctx.constant([1.0] * groups)
             beta = ctx.weight("beta") if self.center else ctx.constant([0.0] * groups)
             return ctx.emit("InstanceNormalization", [x, gamma, beta], epsilon=self.epsilon)
         # A 0 keeps a size: channels and the first spatial axis are split and joined, whatever
         # their sizes, and the others stay.
-        others = [0] * (rank - 3)
+        others = [1] if flat else [0] * (rank - 3)
         grouped = ctx.constant([0, groups, -1, *others], DType.int64)
-        whole = ctx.constant([0, channels, *([-1] if rank > 2 else []), *others], DType.int64)
+        whole = ctx.constant([0, channels, *([-1] if rank > 2 else []), *([] if flat else others)], DType.int64)
         parts = ctx.emit("Reshape", [x, grouped])
         plain = [ctx.constant([1.0] * groups), ctx.constant([0.0] * groups)]
         y = ctx.emit("InstanceNormalization", [parts, *plain], epsilon=self.epsilon)

@@ -130,6 +130,10 @@ class Lowering(Protocol):
         """
         ...
 
+    def prefers(self, name: str) -> bool:
+        """Whether all of them have an operator whole that can be written in pieces too."""
+        ...
+
     def emit(self, op_type: str, operands: Sequence[str], **attributes: Any) -> str:
         """Add one ONNX node and return the name of its value."""
         ...

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from graphcnn.errors import OptionError
-from graphcnn.types import DType, TensorType, is_symbolic
+from graphcnn.types import TensorType, is_symbolic
 
+from .forms import padded, pooling_input
 from .op import (
     Cost,
     Lowering,
@@ -84,7 +85,7 @@ class MaxPooling(Pooling):
 
     def lower(self, ctx: Lowering) -> str:
         attributes = self.window.attributes(ctx.inputs[0].spatial)
-        return ctx.emit("MaxPool", [ctx.operands[0]], **attributes)
+        return ctx.emit("MaxPool", [pooling_input(ctx, attributes)], **attributes)
 
 
 @register
@@ -122,11 +123,9 @@ class AveragePooling(Pooling):
         known = not any(map(is_symbolic, sizes))
         if not any(map(any, pads)) or not (self.count_include_pad or (uneven and known)):
             return ctx.emit("AveragePool", [x], count_include_pad=0, **attributes)
-        befores, afters = zip(*pads, strict=True)
-        amounts = ctx.constant([0, 0, *befores, 0, 0, *afters], DType.int64)
-        padded = ctx.emit("Pad", [x, amounts, ctx.constant(0.0)], mode="constant")
-        attributes = {**attributes, "pads": [0] * 2 * self.spatial_axes}
-        mean = ctx.emit("AveragePool", [padded], count_include_pad=0, **attributes)
+        x = padded(ctx, x, attributes["pads"])
+        attributes["pads"] = [0] * 2 * self.spatial_axes
+        mean = ctx.emit("AveragePool", [x], count_include_pad=0, **attributes)
         if self.count_include_pad:
             return mean
         for axis in range(self.spatial_axes):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from graphcnn.errors import ShapeError
-from graphcnn.types import FIRST, LAST, DType, TensorType, sample_axis
+from graphcnn.types import FIRST, LAST, DType, TensorType, is_symbolic, sample_axis
 
 from .op import Cost, Lowering, Op, Placed, Placement, Reach, register
 
@@ -39,9 +39,24 @@ def reduce(
     ctx: Lowering, op_type: str, x: str, axes: Sequence[int], *, keepdims: bool = True
 ) -> str:
     """Emit a reduction over axes of the memory; opset 18 made the axes an input, 13 ReduceSum's."""
+    if len(axes) > 1 and not ctx.takes(_several(ctx, op_type, axes)):
+        x, axes = reduce(ctx, op_type, x, axes[1:], keepdims=keepdims), axes[:1]
+    if len(axes) == 1 and op_type == "ReduceSum" and not ctx.takes("ReduceSum of one axis"):
+        (size,) = (ctx.layouts[0].sizes(ctx.inputs[0])[axis - 1] for axis in axes)
+        if not is_symbolic(size):
+            mean = reduce(ctx, "ReduceMean", x, axes, keepdims=keepdims)
+            return ctx.emit("Mul", [mean, ctx.constant(size)])
     if ctx.opset < 18 and op_type != "ReduceSum":
         return ctx.emit(op_type, [x], axes=list(axes), keepdims=int(keepdims))
     return ctx.emit(op_type, [x, ctx.constant(list(axes), DType.int64)], keepdims=int(keepdims))
+
+
+def _several(ctx: Lowering, op_type: str, axes: Sequence[int]) -> str:
+    """The form that a reduction of several axes has."""
+    if op_type in ("ReduceMax", "ReduceMin"):
+        return "extremum of several axes"
+    everything = len(axes) == ctx.inputs[0].rank - 1
+    return "reduction of everything" if everything else op_type
 
 
 def memory_axes(ctx: Lowering, axes: Sequence[int]) -> list[int]:

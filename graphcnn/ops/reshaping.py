@@ -22,6 +22,7 @@ from graphcnn.types import (
     sample_axis,
 )
 
+from .forms import padded
 from .op import (
     Cost,
     FollowOp,
@@ -205,6 +206,9 @@ class ZeroPadding(FollowOp):
         return tuple(Reach(low=shift, high=shift) for shift in shifts)
 
     def lower(self, ctx: Lowering) -> str:
+        if ctx.layout == FIRST and not ctx.takes("Pad"):
+            befores, afters = zip(*self.pads, strict=True)
+            return padded(ctx, ctx.operands[0], [*befores, *afters])
         amounts = [0] * 2 * ctx.output.rank
         for index, (before, after) in enumerate(self.pads):
             axis = ctx.layout.axis(index, ctx.output)

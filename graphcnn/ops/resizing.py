@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Literal
 from graphcnn.errors import OptionError, ShapeError
 from graphcnn.types import FIRST, LAST, Dim, DType, TensorType, is_symbolic
 
+from .forms import selected
 from .op import (
     Cost,
     FollowOp,
@@ -150,7 +151,7 @@ class Resizing(SpatialOp):
             return resize(ctx, x, scales, linear=self.interpolation == "bilinear")
         for axis, (n, m) in enumerate(pairs, start=2):
             if n != m:
-                x = ctx.emit("Gather", [x, ctx.constant(_nearest(n, m), DType.int64)], axis=axis)
+                x = selected(ctx, x, axis, _nearest(n, m))
         return x
 
 

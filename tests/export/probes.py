@@ -91,6 +91,9 @@ def _scalar(value: float) -> Array:
 
 def probes() -> Iterator[tuple[str, onnx.ModelProto]]:
     """Each probe with its name; of a name beginning with ``positive`` the input is positive."""
+    for opset in (13, 15, 18, 19, 20, 21, 22, 23):
+        kernel = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
+        yield f"opset {opset}", model("Conv", _f(6, 4, 3, 3), _f(6), opset=opset, **kernel)
     yield from _convolutions()
     yield from _pools()
     yield from _elementwise()
@@ -200,6 +203,7 @@ def _elementwise() -> Iterator[tuple[str, onnx.ModelProto]]:
     yield "Clip, one bound", model("Clip", _scalar(-0.5))
     yield "Clip of a vector", model("Clip", _scalar(-0.5), _scalar(0.5), shape=(12,))
     yield "positive Pow", model("Pow", _scalar(1.5))
+    yield "Pow 4", model("Pow", _scalar(4.0))
     yield "Pow 2", model("Pow", _scalar(2.0))
     yield "Pow 3", model("Pow", _scalar(3.0))
     yield "PRelu by channel", model("PRelu", _f(4, 1, 1))
@@ -212,6 +216,8 @@ def _elementwise() -> Iterator[tuple[str, onnx.ModelProto]]:
         yield f"{op} by position", model(op, 2 + abs(_f(9, 8)))
         yield f"{op} of a vector", model(op, 2 + abs(_f(12)), shape=(12,))
         yield f"{op} of values", model(op, twice=True)
+    for op in ("Mul", "Max", "Sub"):
+        yield f"{op} by element, all sizes", model(op, _f(1, *IMAGE))
     yield "a number Sub", model("Sub", _scalar(1.5), swapped=True)
     yield "positive a number Div", model("Div", _scalar(1.5), swapped=True)
     for op in ("Add", "Mul", "Max"):
@@ -286,6 +292,10 @@ def _moves() -> Iterator[tuple[str, onnx.ModelProto]]:
     yield "Concat of four sizes", model("Concat", twice=True, shape=(4, 5, 6, 3), axis=1)
     zero = _scalar(0)
     yield "Pad", model("Pad", _i(0, 0, 1, 2, 0, 0, 3, 0), zero)
+    yield "Pad, no value", model("Pad", _i(0, 0, 1, 2, 0, 0, 3, 0))
+    yield "Pad 1D, no value", model("Pad", _i(0, 0, 1, 0, 0, 2), shape=(4, 9))
+    yield "Pad 3D, no value", model("Pad", _i(0, 0, 1, 1, 0, 0, 0, 2, 0, 1), shape=(4, 5, 6, 3))
+    yield "Pad of channels, no value", model("Pad", _i(0, 1, 0, 0, 0, 1, 0, 0))
     yield "Pad of a number", model("Pad", _i(0, 0, 1, 2, 0, 0, 3, 0), _scalar(1.5))
     yield "Pad of the smallest number", model(
         "Pad", _i(0, 0, 1, 2, 0, 0, 3, 0), np.array(np.finfo(np.float32).smallest_subnormal)

@@ -1,0 +1,122 @@
+"""Forms that a runtime does not take, written in others that it takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from graphcnn.types import DType, is_symbolic
+
+from .op import Lowering, known_channels
+
+_END = 2**31 - 1
+
+_STEEP = 1e30
+"""A difference of float32 numbers times this is 1 or more in magnitude, or it is 0."""
+
+
+def padded(ctx: Lowering, x: str, pads: list[int], fill: float = 0.0) -> str:
+    """Emit zeros around the spatial axes of the first input, which is channels first.
+
+    Where no Pad is taken they are the pads of a convolution that changes nothing.
+
+    Args:
+        ctx: The lowering.
+        x: The value.
+        pads: All before, then all after.
+        fill: What a Pad puts there.
+    """
+    import numpy as np
+
+    axes = len(pads) // 2
+    befores, afters = pads[:axes], pads[axes:]
+    if ctx.takes("Pad"):
+        amounts = ctx.constant([0, 0, *befores, 0, 0, *afters], DType.int64)
+        return ctx.emit("Pad", [x, amounts, ctx.constant(fill)], mode="constant")
+    even = axes > 1 or befores == afters or ctx.takes("uneven pads in 1D")
+    made = pads if even else [max(pads)] * 2
+    channels = known_channels(ctx.inputs[0])
+    kernel = ctx.constant(np.ones((channels, 1, *(1,) * axes)))
+    ones = [1] * axes
+    x = ctx.emit("Conv", [x, kernel], kernel_shape=ones, strides=ones, pads=made, group=channels)
+    return x if even else cropped(ctx, x, [max(pads) - pads[1]], [max(pads) - pads[0]])
+
+
+def convolution_input(ctx: Lowering, attributes: dict[str, Any]) -> str:
+    """The input of a convolution, padded where its own pads would not be taken."""
+    (x,), pads = ctx.operands, attributes["pads"]
+    if len(pads) != 2 or pads[0] == pads[1] or ctx.takes("uneven pads in 1D"):
+        return x
+    attributes["pads"] = [0, 0]
+    return padded(ctx, x, pads)
+
+
+def pooling_input(ctx: Lowering, attributes: dict[str, Any]) -> str:
+    """The input of a maximum, and pads that are taken: no more than the windows fill."""
+    (x,), pads, sizes = ctx.operands, attributes["pads"], ctx.inputs[0].spatial
+    axes = len(sizes)
+    befores, afters = pads[:axes], pads[axes:]
+    form = "uneven pads of MaxPool that windows end before"
+    if befores == afters or any(map(is_symbolic, sizes)) or ctx.takes(form):
+        return x
+    rows = zip(sizes, befores, afters, attributes["kernel_shape"], attributes["strides"], strict=True)
+    left = [a - (n + b + a - k) % s for n, b, a, k, s in rows]
+    attributes["pads"] = [*befores, *(max(a, 0) for a in left)]
+    ends = [max(-a, 0) for a in left]
+    return cropped(ctx, x, ends) if any(ends) else x
+
+
+def selected(ctx: Lowering, x: str, axis: int, places: Any) -> str:
+    """Emit the positions of an axis, the last or the last but one, of a value of known sizes."""
+    import numpy as np
+
+    if ctx.takes("Gather"):
+        return ctx.emit("Gather", [x, ctx.constant(places, DType.int64)], axis=axis)
+    from_left = axis < ctx.inputs[0].rank - 1
+    size = ctx.layouts[0].sizes(ctx.inputs[0])[axis - 1]
+    chosen = np.eye(int(str(size)))[np.asarray(places, int)]
+    if from_left:
+        return ctx.emit("MatMul", [ctx.constant(chosen), x])
+    return ctx.emit("MatMul", [x, ctx.constant(chosen.T)])
+
+
+def cropped(ctx: Lowering, x: str, ends: list[int], starts: list[int] | None = None) -> str:
+    """Emit a Slice that leaves out the ends, and starts, of the spatial axes, which come last."""
+    axes = list(range(2, 2 + len(ends)))
+    starts, stops = starts or [0] * len(axes), [-end if end else _END for end in ends]
+    bounds = [ctx.constant(values, DType.int64) for values in (starts, stops, axes)]
+    return ctx.emit("Slice", [x, *bounds])
+
+
+def power(ctx: Lowering, x: str, exponent: float) -> str:
+    """Emit a power; a whole one as products where runtimes lose the sign of the base."""
+    whole = exponent in (3.0, 4.0, 5.0, 6.0)
+    if not whole or ctx.takes("whole powers beyond 2"):
+        return ctx.emit("Pow", [x, ctx.constant(exponent)])
+    square = ctx.emit("Mul", [x, x])
+    result = square
+    for _ in range(int(exponent) // 2 - 1):
+        result = ctx.emit("Mul", [result, square])
+    return ctx.emit("Mul", [result, x]) if exponent % 2 else result
+
+
+def thresholded(ctx: Lowering, x: str, threshold: float) -> str:
+    """Emit x where it is above the threshold, and 0 elsewhere."""
+    if ctx.takes("ThresholdedRelu") or ctx.output.dtype != DType.float32:
+        return ctx.emit("ThresholdedRelu", [x], alpha=threshold)
+    above = ctx.emit("Sub", [x, ctx.constant(threshold)])
+    steep = ctx.emit("Mul", [above, ctx.constant(_STEEP)])
+    step = ctx.emit("Clip", [steep, ctx.constant(0.0), ctx.constant(1.0)])
+    return ctx.emit("Mul", [x, step])
+
+
+def softsign(ctx: Lowering, x: str) -> str:
+    """Emit ``x / (1 + abs(x))``."""
+    if ctx.takes("Softsign"):
+        return ctx.emit("Softsign", [x])
+    return ctx.emit("Div", [x, ctx.emit("Add", [ctx.emit("Abs", [x]), ctx.constant(1.0)])])
+
+
+def parametric(ctx: Lowering, x: str, alpha: str) -> str:
+    """Emit ``max(x, 0) - alpha * max(-x, 0)``, which a PRelu is."""
+    below = ctx.emit("Relu", [ctx.emit("Neg", [x])])
+    return ctx.emit("Sub", [ctx.emit("Relu", [x]), ctx.emit("Mul", [below, alpha])])
