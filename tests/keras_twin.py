@@ -80,6 +80,7 @@ def compare(
     opsets: Sequence[int] = (17,),
     arrays: Arrays | None = None,
     positive: bool = False,
+    target: str = "portable",
 ) -> None:
     """Build a graph in Keras and as .onnx files, and check that all agree.
 
@@ -92,6 +93,8 @@ def compare(
             onnxruntime's optimiser on and off.
         arrays: The weights; random ones if None.
         positive: Feed no number that is not well above zero.
+        target: The runtimes that the files are for; the channels-last one is for onnxruntime, in
+            whose forms each operator is checked thus too.
     """
     arrays = random_arrays(graph) if arrays is None else arrays
     feeds = random_feeds(graph)
@@ -109,6 +112,7 @@ def compare(
             transposes=transposes,
             identities=identities,
             optimizers=(True, False) if opset == opsets[0] else (True,),
+            target=target,
         )
     check_file(
         graph,
@@ -120,4 +124,5 @@ def compare(
         layout="nhwc",
         transposes=transposes,
         identities=None,
+        target="onnxruntime",
     )

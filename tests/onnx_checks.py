@@ -39,6 +39,7 @@ def check_file(
     identities: int | None = 0,
     optimizers: Sequence[bool] = (True,),
     taps: Sequence[str] = (),
+    target: str = "portable",
 ) -> onnx.ModelProto:
     """Compile a graph, and check the file's form, shapes and results.
 
@@ -55,6 +56,7 @@ def check_file(
         identities: The Identity nodes that it must have; None for any.
         optimizers: Whether onnxruntime may rewrite the graph, a run for each.
         taps: Nodes to make outputs too.
+        target: The runtimes that it is for.
 
     Returns:
         The model in the file.
@@ -67,6 +69,7 @@ def check_file(
         opset=opset,
         input_layout=layout,
         taps=taps,
+        target=target,
         force=True,
     )
     model = onnx.load(path)

@@ -97,6 +97,11 @@ def _padded(item: Item) -> bool:
     return any(item.attributes.get("pads", ()))
 
 
+def _padded_point(item: Item) -> bool:
+    """Whether all of a kernel's sizes are 1, and it is padded."""
+    return _padded(item) and set(item.attributes.get("kernel_shape", ())) == {1}
+
+
 def _dilated(item: Item) -> bool:
     return any(d != 1 for d in item.attributes.get("dilations", ()))
 
@@ -170,7 +175,15 @@ FORMS: dict[str, Form] = {
         (*_CONVOLUTIONS, *_POOLS), _auto_pad("SAME_LOWER"), "the pads as numbers"
     ),
     "uneven pads in 1D": Form(
-        ("Conv",), lambda i: i.spatial == 1 and _uneven(i), "a ZeroPadding1D before it"
+        ("Conv", "MaxPool"), lambda i: i.spatial == 1 and _uneven(i), "a ZeroPadding1D before it"
+    ),
+    "pads before a kernel of 1": Form(
+        ("Conv",),
+        _padded_point,
+        "a ZeroPadding before it",
+    ),
+    "dilations of Conv 3D": Form(
+        ("Conv",), lambda i: i.spatial == 3 and _dilated(i), "a kernel without dilation"
     ),
     "Conv 1D": Form(("Conv",), _rank(1), "a Conv2D of height 1"),
     "Conv 3D": Form(("Conv",), _rank(3), "a Conv2D"),

@@ -315,9 +315,11 @@ class CELU(ActivationFunction):
         taken = ctx.takes("Celu") and (self.alpha == 1 or ctx.takes("alpha of Celu"))
         if ctx.output.dtype == DType.float32 and taken:
             return ctx.emit("Celu", [x], alpha=self.alpha)
-        # ONNX's Celu is of float32 alone.
-        alpha = ctx.constant(self.alpha)
-        return ctx.emit("Mul", [ctx.emit("Elu", [ctx.emit("Div", [x, alpha])]), alpha])
+        # ONNX's Celu is of float32 alone. OpenCV 4.14 crashes on a Div before an Elu.
+        if self.alpha == 1:
+            return ctx.emit("Elu", [x], alpha=1.0)
+        inner = ctx.emit("Mul", [x, ctx.constant(1 / self.alpha)])
+        return ctx.emit("Mul", [ctx.emit("Elu", [inner]), ctx.constant(self.alpha)])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,8 @@ _STEEP = 1e30
 def padded(ctx: Lowering, x: str, pads: list[int], fill: float = 0.0) -> str:
     """Emit zeros around the spatial axes of the first input, which is channels first.
 
-    Where no Pad is taken they are the pads of a convolution that changes nothing.
+    Where no Pad is taken they are the pads of a convolution that changes nothing. Its kernel is 3
+    wide: OpenCV pads before a kernel of 1 with what lies in its memory.
 
     Args:
         ctx: The lowering.
@@ -35,9 +36,16 @@ def padded(ctx: Lowering, x: str, pads: list[int], fill: float = 0.0) -> str:
     even = axes > 1 or befores == afters or ctx.takes("uneven pads in 1D")
     made = pads if even else [max(pads)] * 2
     channels = known_channels(ctx.inputs[0])
-    kernel = ctx.constant(np.ones((channels, 1, *(1,) * axes)))
-    ones = [1] * axes
-    x = ctx.emit("Conv", [x, kernel], kernel_shape=ones, strides=ones, pads=made, group=channels)
+    kernel = np.zeros((channels, 1, *(3,) * axes))
+    kernel[(..., *(1,) * axes)] = 1
+    x = ctx.emit(
+        "Conv",
+        [x, ctx.constant(kernel)],
+        kernel_shape=[3] * axes,
+        strides=[1] * axes,
+        pads=[pad + 1 for pad in made],
+        group=channels,
+    )
     return x if even else cropped(ctx, x, [max(pads) - pads[1]], [max(pads) - pads[0]])
 
 
@@ -51,9 +59,16 @@ def convolution_input(ctx: Lowering, attributes: dict[str, Any]) -> str:
 
 
 def pooling_input(ctx: Lowering, attributes: dict[str, Any]) -> str:
-    """The input of a maximum, and pads that are taken: no more than the windows fill."""
+    """The input of a maximum, and pads that are taken.
+
+    Those that no window fills are left out. Where uneven ones are not taken at all the ends of the
+    input are repeated: a window that reaches into the pads has the end in it.
+    """
     (x,), pads, sizes = ctx.operands, attributes["pads"], ctx.inputs[0].spatial
     axes = len(sizes)
+    if axes == 1 and pads[0] != pads[1] and not ctx.takes("uneven pads in 1D"):
+        attributes["pads"] = [0, 0]
+        return _repeated(ctx, x, *pads)
     befores, afters = pads[:axes], pads[axes:]
     form = "uneven pads of MaxPool that windows end before"
     if befores == afters or any(map(is_symbolic, sizes)) or ctx.takes(form):
@@ -63,6 +78,22 @@ def pooling_input(ctx: Lowering, attributes: dict[str, Any]) -> str:
     attributes["pads"] = [*befores, *(max(a, 0) for a in left)]
     ends = [max(-a, 0) for a in left]
     return cropped(ctx, x, ends) if any(ends) else x
+
+
+def _repeated(ctx: Lowering, x: str, before: int, after: int) -> str:
+    """Emit the steps with the first and the last of them repeated."""
+    parts = [x]
+    if before:
+        first = _sliced(ctx, x, [0], [1], [2])
+        parts = [*[first] * before, *parts]
+    if after:
+        last = _sliced(ctx, x, [-1], [_END], [2])
+        parts = [*parts, *[last] * after]
+    return ctx.emit("Concat", parts, axis=2)
+
+
+def _sliced(ctx: Lowering, x: str, *bounds: list[int]) -> str:
+    return ctx.emit("Slice", [x, *(ctx.constant(values, DType.int64) for values in bounds)])
 
 
 def selected(ctx: Lowering, x: str, axis: int, places: Any) -> str:
@@ -83,8 +114,7 @@ def cropped(ctx: Lowering, x: str, ends: list[int], starts: list[int] | None = N
     """Emit a Slice that leaves out the ends, and starts, of the spatial axes, which come last."""
     axes = list(range(2, 2 + len(ends)))
     starts, stops = starts or [0] * len(axes), [-end if end else _END for end in ends]
-    bounds = [ctx.constant(values, DType.int64) for values in (starts, stops, axes)]
-    return ctx.emit("Slice", [x, *bounds])
+    return _sliced(ctx, x, starts, stops, axes)
 
 
 def power(ctx: Lowering, x: str, exponent: float) -> str:

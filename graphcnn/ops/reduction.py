@@ -66,7 +66,10 @@ def memory_axes(ctx: Lowering, axes: Sequence[int]) -> list[int]:
 
 def by_length(ctx: Lowering, x: str, axes: Sequence[int], shortest: float) -> str:
     """Emit x by its Euclidean length over axes of the memory, never by less than `shortest`."""
-    length = reduce(ctx, "ReduceL2", x, axes)
+    if ctx.opset < 18 or ctx.takes("axes of ReduceL2 as an input"):
+        length = reduce(ctx, "ReduceL2", x, axes)
+    else:
+        length = ctx.emit("Sqrt", [reduce(ctx, "ReduceSum", ctx.emit("Mul", [x, x]), axes)])
     return ctx.emit("Div", [x, ctx.emit("Max", [length, ctx.constant(shortest)])])
 
 
