@@ -107,6 +107,8 @@ def verify_runtimes(
         GraphCNNError: A model or the data cannot be read.
     """
     _check_installed(runtimes)
+    if not runtimes:
+        raise VerificationError("expected a runtime or more, found none")
     if not batches or min(batches) < 1:
         raise VerificationError(f"expected batches of one sample or more, found {list(batches)}")
     with ExitStack() as stack:
