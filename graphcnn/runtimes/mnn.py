@@ -30,7 +30,11 @@ class MNN(PythonAdapter):
         converted = str(scratch / "model.mnn")
         options = {"-f": "ONNX", "--modelFile": path, "--MNNModel": converted, "--bizCode": "-"}
         _tools.mnnconvert(["mnnconvert", *(str(part) for item in options.items() for part in item)])
-        model = nn.load_module_from_file(converted, list(feeds), list(outputs))
+        # Else it computes in float16 on processors that can.
+        manager = nn.create_runtime_manager(({"backend": "CPU", "precision": "high"},))
+        model = nn.load_module_from_file(
+            converted, list(feeds), list(outputs), runtime_manager=manager
+        )
         types = {"float32": expr.float, "int32": expr.int, "uint8": expr.uint8}
         given = [
             expr.const(values, list(values.shape), expr.NCHW, types[values.dtype.name])
