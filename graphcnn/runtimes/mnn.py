@@ -12,6 +12,9 @@ from graphcnn.runtime.signature import Array
 
 from .adapter import PythonAdapter
 
+_WINOGRAD_LEVEL = 3
+"""``WINOGRAD_MEMORY_LEVEL``: by default MNN takes tiles whose rounding reaches 2e-5."""
+
 
 class MNN(PythonAdapter):
     """MNN."""
@@ -32,6 +35,7 @@ class MNN(PythonAdapter):
         _tools.mnnconvert(["mnnconvert", *(str(part) for item in options.items() for part in item)])
         # Else it computes in float16 on processors that can.
         manager = nn.create_runtime_manager(({"backend": "CPU", "precision": "high"},))
+        manager.set_hint(_WINOGRAD_LEVEL, 0)
         model = nn.load_module_from_file(
             converted, list(feeds), list(outputs), runtime_manager=manager
         )
