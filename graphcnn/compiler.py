@@ -213,7 +213,15 @@ def compile(
             not run as inferred, or it loses more than `quantization` allows.
         GraphCNNError: Of the kind that says what is wrong; no file is left then.
     """
-    from .export import check_structure, data_path, in_half, lower, plan_file, structure, write_model
+    from .export import (
+        check_structure,
+        data_path,
+        in_half,
+        lower,
+        plan_file,
+        structure,
+        write_model,
+    )
     from .export.builder import DEFAULT_OPSET
     from .export.writer import ExternalData
 

@@ -237,6 +237,9 @@ class _Context:
     def takes(self, name: str) -> bool:
         return self._builder.target.takes(name)
 
+    def prefers(self, name: str) -> bool:
+        return self._builder.target.prefers(name)
+
     def _cast(self, value: str, dtype: DType) -> str:
         return self.emit("Cast", [value], to=dtype.onnx)
 

@@ -104,7 +104,9 @@ def _of_nodes(model: onnx.ModelProto, profiles: tuple[Profile, ...]) -> Iterator
             refusals = {p.name: reason for p in profiles if (reason := p.refusal(op, form))}
             if refusals:
                 instead = FORMS[form].instead if form else INSTEAD.get(op)
-                yield Misfit(node.name or item.result.name, op, form or op, refusals, instead, layers)
+                yield Misfit(
+                    node.name or item.result.name, op, form or op, refusals, instead, layers
+                )
 
 
 def _attributes(node: onnx.NodeProto) -> dict[str, Any]:

@@ -231,9 +231,7 @@ FORMS: dict[str, Form] = {
         ("Celu",), lambda i: i.attributes.get("alpha", 1.0) != 1.0, "an elu between two products"
     ),
     "PRelu by element": Form(("PRelu",), _by_element, "shared_axes: [1, 2]"),
-    "whole powers beyond 2": Form(
-        ("Pow",), _whole_power, "products"
-    ),
+    "whole powers beyond 2": Form(("Pow",), _whole_power, "products"),
     "extremum of several axes": Form(
         ("ReduceMax", "ReduceMin"),
         lambda i: len(i.number("axes", 1)) > 1,
@@ -242,9 +240,7 @@ FORMS: dict[str, Form] = {
     "ReduceSum of one axis": Form(
         ("ReduceSum",), lambda i: len(i.number("axes", 1)) == 1, "a Mean times the size"
     ),
-    "axes of ReduceL2 as an input": Form(
-        ("ReduceL2",), lambda i: len(i.operands) > 1, "opset 17"
-    ),
+    "axes of ReduceL2 as an input": Form(("ReduceL2",), lambda i: len(i.operands) > 1, "opset 17"),
     "InstanceNormalization 1D": Form(
         ("InstanceNormalization",), _rank(1), "a value of two spatial axes, one of size 1"
     ),
@@ -279,7 +275,9 @@ FORMS: dict[str, Form] = {
     "linear Resize by other scales than the sizes'": Form(
         ("Resize",), _other_scale, "scales that are the sizes' ratios"
     ),
-    "float16": Form((), lambda i: i.result.dtype == "float16" and i.op != "Cast", "--precision fp16"),
+    "float16": Form(
+        (), lambda i: i.result.dtype == "float16" and i.op != "Cast", "--precision fp16"
+    ),
 }
 """By name; one without operators is of all."""
 

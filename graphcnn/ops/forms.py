@@ -73,7 +73,9 @@ def pooling_input(ctx: Lowering, attributes: dict[str, Any]) -> str:
     form = "uneven pads of MaxPool that windows end before"
     if befores == afters or any(map(is_symbolic, sizes)) or ctx.takes(form):
         return x
-    rows = zip(sizes, befores, afters, attributes["kernel_shape"], attributes["strides"], strict=True)
+    rows = zip(
+        sizes, befores, afters, attributes["kernel_shape"], attributes["strides"], strict=True
+    )
     left = [a - (n + b + a - k) % s for n, b, a, k, s in rows]
     attributes["pads"] = [*befores, *(max(a, 0) for a in left)]
     ends = [max(-a, 0) for a in left]

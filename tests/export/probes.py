@@ -17,11 +17,27 @@ Array = np.ndarray[Any, np.dtype[Any]]
 IMAGE = (4, 9, 8)
 """Channels, height and width; a name beginning so says what else is probed."""
 
-_UNARY = (
-    "Abs Elu Erf Exp HardSigmoid HardSwish LeakyRelu Neg Relu Selu Sigmoid Softplus Softsign Tanh "
-    "Identity Celu Floor Sin"
-).split()
-_POSITIVE = "Log Reciprocal Sqrt".split()
+_UNARY = [
+    "Abs",
+    "Elu",
+    "Erf",
+    "Exp",
+    "HardSigmoid",
+    "HardSwish",
+    "LeakyRelu",
+    "Neg",
+    "Relu",
+    "Selu",
+    "Sigmoid",
+    "Softplus",
+    "Softsign",
+    "Tanh",
+    "Identity",
+    "Celu",
+    "Floor",
+    "Sin",
+]
+_POSITIVE = ["Log", "Reciprocal", "Sqrt"]
 
 
 def _rng() -> np.random.Generator:
@@ -122,6 +138,8 @@ def _convolutions() -> Iterator[tuple[str, onnx.ModelProto]]:
     yield "Conv, SAME_UPPER", conv(pads=None, auto_pad="SAME_UPPER", strides=[2, 2])
     yield "Conv, SAME_LOWER", conv(pads=None, auto_pad="SAME_LOWER", strides=[2, 2])
     yield "Conv, no kernel_shape", model("Conv", _f(6, 4, 3, 3), _f(6))
+    yield "Conv, pads before a kernel of 1", conv(kernel=(1, 1), pads=[1, 1, 1, 1])
+    yield "Conv 3D, dilations", conv(**{**three, "kernel": (2, 2, 2)}, dilations=[2, 2, 2])
     yield "Conv 1D", conv(**one)
     yield "Conv 1D, uneven pads", conv(**one, pads=[2, 0])
     yield "Conv 1D, dilations", conv(**one, dilations=[2])
@@ -169,11 +187,15 @@ def _pools() -> Iterator[tuple[str, onnx.ModelProto]]:
     whole = pool("MaxPool", pads=[0, 0, 1, 1], shape=(4, 8, 8))
     yield "MaxPool, uneven pads, no rest", whole
     yield "MaxPool, uneven pads, rest", pool("MaxPool", pads=[1, 1, 0, 0], shape=(4, 9, 9))
-    yield "MaxPool, stride 1, uneven pads", pool("MaxPool", (2, 2), pads=[0, 0, 1, 1], strides=[1, 1])
+    yield (
+        "MaxPool, stride 1, uneven pads",
+        pool("MaxPool", (2, 2), pads=[0, 0, 1, 1], strides=[1, 1]),
+    )
     yield "MaxPool, pads, rest", pool("MaxPool", pads=[1, 1, 1, 1], shape=(4, 8, 8))
     yield "MaxPool, rest", pool("MaxPool", shape=(4, 8, 8))
-    yield "AveragePool, pads, rest", pool(
-        "AveragePool", pads=[1, 1, 1, 1], shape=(4, 8, 8), count_include_pad=0
+    yield (
+        "AveragePool, pads, rest",
+        pool("AveragePool", pads=[1, 1, 1, 1], shape=(4, 8, 8), count_include_pad=0),
     )
     yield "AveragePool, rest", pool("AveragePool", shape=(4, 8, 8), count_include_pad=0)
     uneven = {"pads": [0, 1], "shape": (4, 9)}
@@ -297,8 +319,9 @@ def _moves() -> Iterator[tuple[str, onnx.ModelProto]]:
     yield "Pad 3D, no value", model("Pad", _i(0, 0, 1, 1, 0, 0, 0, 2, 0, 1), shape=(4, 5, 6, 3))
     yield "Pad of channels, no value", model("Pad", _i(0, 1, 0, 0, 0, 1, 0, 0))
     yield "Pad of a number", model("Pad", _i(0, 0, 1, 2, 0, 0, 3, 0), _scalar(1.5))
-    yield "Pad of the smallest number", model(
-        "Pad", _i(0, 0, 1, 2, 0, 0, 3, 0), np.array(np.finfo(np.float32).smallest_subnormal)
+    yield (
+        "Pad of the smallest number",
+        model("Pad", _i(0, 0, 1, 2, 0, 0, 3, 0), np.array(np.finfo(np.float32).smallest_subnormal)),
     )
     yield "Pad of channels", model("Pad", _i(0, 1, 0, 0, 0, 1, 0, 0), zero)
     yield "Pad 1D", model("Pad", _i(0, 0, 1, 0, 0, 2), zero, shape=(4, 9))
@@ -336,13 +359,16 @@ def _moves() -> Iterator[tuple[str, onnx.ModelProto]]:
     ):
         nearest = model("Resize", None, scales, shape=shape, mode="nearest", **floor)
         yield f"Resize {label}, nearest", nearest
-    yield "Pad of the lowest number", model(
-        "Pad", _i(0, 0, 0, 0, 0, 0, 1, 1), np.array(np.finfo(np.float32).min)
+    yield (
+        "Pad of the lowest number",
+        model("Pad", _i(0, 0, 0, 0, 0, 0, 1, 1), np.array(np.finfo(np.float32).min)),
     )
     yield "Slice of channels, no steps", model("Slice", _i(1), _i(3), _i(1))
     yield "Squeeze", model("Squeeze", _i(3), shape=(4, 9, 1))
     yield "Unsqueeze", model("Unsqueeze", _i(2), shape=(4, 9))
-    yield "Dropout", model("Dropout")
+    dropout = helper.make_node("Dropout", ["x"], ["d"], name="Dropout")
+    after = helper.make_node("Neg", ["d"], ["y"], name="Neg")
+    yield "Dropout", graph_of([dropout, after], IMAGE, IMAGE)
     yield "Tile", model("Tile", _i(1, 1, 1, 5), shape=(4, 9, 1))
     yield "Sum", model("Sum", twice=True)
     yield "Split", _split()
@@ -351,6 +377,7 @@ def _moves() -> Iterator[tuple[str, onnx.ModelProto]]:
     yield "Constant", _constant()
     yield "float16", _half()
     yield "weights in float16", _half_weights()
+    yield "int8", _integers()
     yield "DepthToSpace", model("DepthToSpace", blocksize=2)
     yield "SpaceToDepth", model("SpaceToDepth", blocksize=2, shape=(4, 8, 8))
 
@@ -417,6 +444,23 @@ def _half_weights() -> onnx.ModelProto:
     return graph_of(nodes, IMAGE, (5,), weights)
 
 
+def _integers() -> onnx.ModelProto:
+    """A convolution between 8-bit integers, as QDQ."""
+    scale, zero = _scalar(0.02), np.array(0, np.int8)
+    weights = {
+        "w": (_f(6, 4, 3, 3) * 40).astype(np.int8),
+        "ws": np.full(6, 0.025, np.float32),
+        "wz": np.zeros(6, np.int8),
+    }
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"], name="quantize"),
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"], name="dequantize"),
+        helper.make_node("DequantizeLinear", ["w", "ws", "wz"], ["v"], axis=0, name="weights"),
+        helper.make_node("Conv", ["d", "v"], ["y"], kernel_shape=[3, 3], name="Conv"),
+    ]
+    return graph_of(nodes, IMAGE, (6, 7, 6), {"s": scale, "z": zero, **weights})
+
+
 def anchored(made: onnx.ModelProto) -> onnx.ModelProto:
     """The same function behind a convolution or a Gemm that changes nothing.
 
@@ -472,8 +516,9 @@ def _normalizations() -> Iterator[tuple[str, onnx.ModelProto]]:
     yield "InstanceNormalization 3D", three
     yield "LayerNormalization", model("LayerNormalization", _f(8), _f(8), axis=3, epsilon=1e-3)
     yield "LayerNormalization, no bias", model("LayerNormalization", _f(8), axis=3)
-    yield "LayerNormalization of a vector", model(
-        "LayerNormalization", _f(12), _f(12), axis=1, shape=(12,)
+    yield (
+        "LayerNormalization of a vector",
+        model("LayerNormalization", _f(12), _f(12), axis=1, shape=(12,)),
     )
     whole = model("LayerNormalization", _f(*IMAGE), _f(*IMAGE), axis=1)
     yield "LayerNormalization of an image", whole

@@ -1,0 +1,222 @@
+"""What is said of each runtime: each refusal has a probe, and the runtimes bear it out."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+import graphcnn
+from graphcnn.errors import ErrorGroup, ExportError, GraphCNNError, SourceLocation
+from graphcnn.graph import Graph
+from graphcnn.onnx_file.fit import Misfit, misfits
+from graphcnn.onnx_file.forms import FORMS
+from graphcnn.ops import Conv2D, Input, MaxPooling3D
+from graphcnn.runtimes import RUNTIMES
+from graphcnn.targets import OPERATORS, PORTABLE, PROFILES, Profile, Targets, choose, targets
+
+from .probes import anchored, feed, probes
+
+PROBES = dict(probes())
+REFUSALS = [(name, what) for name, profile in PROFILES.items() for what in profile.refused]
+
+
+def _found(model: onnx.ModelProto) -> set[str]:
+    """Every operator and form that a model has."""
+    anything = dict.fromkeys([*OPERATORS, *FORMS], "is refused")
+    nothing = Profile(name="nothing", version="", refused=anything, opset=99, ir=99)
+    return {item.found for item in misfits(model, Targets(("nothing",), (nothing,)))}
+
+
+FOUND = {name: _found(model) for name, model in PROBES.items()}
+
+
+def test_probes_are_valid() -> None:
+    for model in PROBES.values():
+        onnx.checker.check_model(model, full_check=True)
+
+
+def test_every_operator_and_form_has_a_probe() -> None:
+    probed = set().union(*FOUND.values())
+    assert set(FORMS) <= probed
+    assert probed | {"Cast", "Constant"} >= OPERATORS
+
+
+def test_profiles_refuse_what_is_known() -> None:
+    for profile in PROFILES.values():
+        assert set(profile.refused) <= OPERATORS | set(FORMS), profile.name
+        assert profile.whole <= OPERATORS - set(profile.refused)
+
+
+@pytest.mark.parametrize(("target", "what"), REFUSALS)
+def test_refusal_is_told_with_its_reason(target: str, what: str) -> None:
+    model = next(PROBES[name] for name, found in FOUND.items() if what in found)
+    told = {item.found: item.refusals for item in misfits(model, targets(target))}
+    assert told[what] == {target: PROFILES[target].refused[what]}
+    assert not PROFILES[target].measured or what in {
+        item.found for item in misfits(model, targets(PORTABLE))
+    }
+
+
+@pytest.mark.parametrize("name", [name for name in PROFILES if name in RUNTIMES])
+def test_runtime_bears_out_its_profile(name: str) -> None:
+    """What is taken gives onnxruntime's numbers, and what is refused fails somewhere."""
+    kind = RUNTIMES[name]
+    if kind().missing() or name == "onnxruntime":
+        pytest.skip(f"{name} is not installed, or is what is compared with")
+    version = str(kind().version())
+    failing: dict[str, str] = {}
+    with tempfile.TemporaryDirectory() as folder, kind() as runtime:
+        for probe, model in PROBES.items():
+            failure = _failure(runtime, Path(folder) / "probe.onnx", probe, model)
+            if failure:
+                failing[probe] = failure
+    taken = [probe for probe, model in PROBES.items() if not misfits(model, targets(name))]
+    assert {probe: failing[probe] for probe in taken if probe in failing} == {}
+    borne_out = set().union(*(FOUND[probe] for probe in failing))
+    told = {what for what, why in PROFILES[name].refused.items() if _is_of(why, version)}
+    assert told - borne_out == set()
+
+
+def _is_of(reason: str, version: str) -> bool:
+    """Whether a reason is one of an installed version."""
+    of = re.search(r"\((\d[\d.]*)\)", reason)
+    return of is None or version.startswith(of[1])
+
+
+def _failure(runtime: Any, path: Path, name: str, model: onnx.ModelProto) -> str | None:
+    """What is wrong with a runtime's results; None if nothing."""
+    model = anchored(model) if runtime.name == "ncnn" else model
+    onnx.save(model, path)
+    fixed = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value
+    x = feed(name, model, fixed or 3)
+    expected = _expected(path, x)
+    try:
+        result = runtime.run(path, {"x": x})["y"]
+    except GraphCNNError as error:
+        return str(error)[:200]
+    if result.size != expected.size:
+        return f"{result.shape} for {expected.shape}"
+    scale = 2e-3 if name == "float16" else 1e-5
+    error = float(abs(result.reshape(expected.shape) - expected).max())
+    return None if error <= scale * max(1.0, abs(expected).max()) else f"off by {error:g}"
+
+
+def _expected(path: Path, x: np.ndarray[Any, Any]) -> Any:
+    """What onnxruntime makes of a file as it is written."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    providers = ["CPUExecutionProvider"]
+    return onnxruntime.InferenceSession(path, options, providers).run(["y"], {"x": x})[0]
+
+
+def _network(op: Any, *sizes: int) -> Graph:
+    graph = Graph("probe")
+    graph.add(Input(shape=sizes), [], name="x")
+    graph.add(op, ["x"], name="bad", location=SourceLocation("model.yaml", 7, 5))
+    graph.outputs["bad"] = "bad"
+    return graph
+
+
+def test_compile_refuses_before_anything_is_written(tmp_path: Path) -> None:
+    graph = _network(MaxPooling3D(), 4, 4, 4, 2)
+    again = graph.add(
+        MaxPooling3D(), ["bad"], name="worse", location=SourceLocation("m.yaml", 9, 5)
+    )
+    graph.outputs = {"worse": again}
+    with pytest.raises(ErrorGroup) as caught:
+        graphcnn.compile(graph, tmp_path / "m.onnx")
+    first, second = caught.value.errors
+    assert str(first).startswith("model.yaml:7:5: bad (MaxPooling3D): MaxPool 3D: mnn gives wrong")
+    assert "hint     a MaxPooling2D; or --target onnxruntime takes it" in str(first)
+    assert second.location == SourceLocation("m.yaml", 9, 5)
+    assert not list(tmp_path.iterdir())
+    graphcnn.compile(graph, tmp_path / "m.onnx", target="onnxruntime,openvino")
+
+
+def test_several_targets_are_their_intersection(tmp_path: Path) -> None:
+    with pytest.raises(ErrorGroup, match="mnn"):
+        graphcnn.compile(
+            _network(MaxPooling3D(), 4, 4, 4, 2), tmp_path / "m", target=["tvm", "mnn"]
+        )
+    assert targets("tensorrt,onnxruntime").opset == 13
+    assert targets(PORTABLE).opset == min(p.opset for p in PROFILES.values() if p.measured)
+
+
+@pytest.mark.parametrize(
+    ("target", "operators"),
+    [
+        ("portable", {"HardSigmoid", "Mul"}),
+        ("onnxruntime", {"HardSigmoid", "Mul"}),
+        ("opencv,ncnn", {"HardSwish"}),
+        ("opencv,onnxruntime", {"HardSigmoid", "Mul"}),
+    ],
+)
+def test_hard_swish_is_whole_where_all_have_it(
+    target: str, operators: set[str], tmp_path: Path
+) -> None:
+    graph = _network(Conv2D(filters=2, kernel_size=1, activation="hard_silu"), 4, 4, 2)
+    graphcnn.compile(graph, tmp_path / "m.onnx", target=target)
+    nodes = onnx.load(tmp_path / "m.onnx").graph.node
+    assert {node.op_type for node in nodes} == {"Conv", *operators}
+
+
+def test_highest_opset_of_a_target_is_the_default(tmp_path: Path) -> None:
+    graph = _network(Conv2D(filters=2, kernel_size=1), 4, 4, 2)
+    graphcnn.compile(graph, tmp_path / "m.onnx", target="tensorrt")
+    assert onnx.load(tmp_path / "m.onnx").opset_import[0].version == 13
+    with pytest.raises(ErrorGroup, match="opset 14: tensorrt takes at most 13"):
+        graphcnn.compile(graph, tmp_path / "n.onnx", target="tensorrt", opset=14)
+
+
+@pytest.mark.parametrize(
+    ("target", "precision", "reason"),
+    [
+        ("opencv", "int8", "opencv refuses QDQ"),
+        ("mnn", "int8", "mnn crashes on QDQ"),
+        ("onnxruntime,ncnn", "int8", "ncnn does not load it"),
+        ("portable", "int8", "opencv .*; mnn .*; ncnn "),
+        ("tensorrt", "int8", "tensorrt takes signed integers"),
+        ("tract", "fp16-body", "tract refuses Gemm"),
+        ("ncnn", "fp16-body", "ncnn does not load it"),
+    ],
+)
+def test_precision_that_a_target_does_not_take(target: str, precision: str, reason: str) -> None:
+    with pytest.raises(ExportError, match=reason):
+        choose(target, precision)
+
+
+def test_default_target_takes_the_precision() -> None:
+    assert choose(None, "fp32").names == choose(None, "fp16").names == (PORTABLE,)
+    assert choose(None, "int8").names == choose(None, "fp16-body").names == ("onnxruntime",)
+    assert choose("openvino,tract,tvm", "int8").names == ("openvino", "tract", "tvm")
+
+
+@pytest.mark.parametrize(("name", "hint"), [("opencw", "did you mean opencv"), ("", "known")])
+def test_unknown_target(name: str, hint: str) -> None:
+    with pytest.raises(ExportError, match=hint):
+        targets(name)
+
+
+def test_operator_that_was_never_tried_is_refused() -> None:
+    made = onnx.helper.make_node("LSTM", ["x"], ["y"], name="lstm")
+    custom = onnx.helper.make_node("Thing", ["x"], ["z"], name="thing", domain="some.where")
+    graph = onnx.helper.make_graph([made, custom], "g", [], [])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    assert misfits(model, targets("onnxruntime,tract")) == [
+        Misfit("lstm", "LSTM", "LSTM", {"tract": "was not tried with it"}),
+        Misfit(
+            "thing",
+            "some.where.Thing",
+            "some.where.Thing",
+            dict.fromkeys(("onnxruntime", "tract"), "was not tried with it"),
+        ),
+    ]
