@@ -209,6 +209,11 @@ FORMS: dict[str, Form] = {
     "uneven pads of MaxPool that windows end before": Form(
         ("MaxPool",), _leaves_rest, "pads that the windows fill, or a ZeroPadding before it"
     ),
+    "uneven pads of MaxPool that differ by axis": Form(
+        ("MaxPool",),
+        lambda i: _uneven(i) and len(set(zip(*_pads(i), strict=True))) > 1,
+        "the same pads on every axis, or a ZeroPadding before it",
+    ),
     "dilations of MaxPool": Form(("MaxPool",), _dilated, "a window without dilation"),
     "ceil_mode": Form(
         _POOLS, lambda i: bool(i.attributes.get("ceil_mode")), "pads after the last position"

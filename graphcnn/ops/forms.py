@@ -10,6 +10,8 @@ from .op import Lowering, known_channels
 
 _END = 2**31 - 1
 
+_DIFFERING = "uneven pads of MaxPool that differ by axis"
+
 _STEEP = 1e30
 """A difference of float32 numbers times this is 1 or more in magnitude, or it is 0."""
 
@@ -66,12 +68,13 @@ def pooling_input(ctx: Lowering, attributes: dict[str, Any]) -> str:
     """
     (x,), pads, sizes = ctx.operands, attributes["pads"], ctx.inputs[0].spatial
     axes = len(sizes)
-    if axes == 1 and pads[0] != pads[1] and not ctx.takes("uneven pads in 1D"):
-        attributes["pads"] = [0, 0]
-        return _repeated(ctx, x, *pads)
     befores, afters = pads[:axes], pads[axes:]
     form = "uneven pads of MaxPool that windows end before"
-    if befores == afters or any(map(is_symbolic, sizes)) or ctx.takes(form):
+    if (
+        befores == afters
+        or any(map(is_symbolic, sizes))
+        or (ctx.takes(form) and ctx.takes("uneven pads in 1D"))
+    ):
         return x
     rows = zip(
         sizes, befores, afters, attributes["kernel_shape"], attributes["strides"], strict=True
@@ -79,19 +82,27 @@ def pooling_input(ctx: Lowering, attributes: dict[str, Any]) -> str:
     left = [a - (n + b + a - k) % s for n, b, a, k, s in rows]
     attributes["pads"] = [*befores, *(max(a, 0) for a in left)]
     ends = [max(-a, 0) for a in left]
-    return cropped(ctx, x, ends) if any(ends) else x
+    x = cropped(ctx, x, ends) if any(ends) else x
+    rows = list(zip(befores, attributes["pads"][axes:], strict=True))
+    uneven = any(before != after for before, after in rows)
+    if not uneven or (axes > 1 and len(set(rows)) == 1) or ctx.takes(_DIFFERING):
+        return x
+    attributes["pads"] = [0] * 2 * axes
+    for axis, (before, after) in enumerate(rows, start=2):
+        x = _repeated(ctx, x, axis, before, after) if before or after else x
+    return x
 
 
-def _repeated(ctx: Lowering, x: str, before: int, after: int) -> str:
-    """Emit the steps with the first and the last of them repeated."""
+def _repeated(ctx: Lowering, x: str, axis: int, before: int, after: int) -> str:
+    """Emit a value with the first and the last along an axis repeated."""
     parts = [x]
     if before:
-        first = _sliced(ctx, x, [0], [1], [2])
+        first = _sliced(ctx, x, [0], [1], [axis])
         parts = [*[first] * before, *parts]
     if after:
-        last = _sliced(ctx, x, [-1], [_END], [2])
+        last = _sliced(ctx, x, [-1], [_END], [axis])
         parts = [*parts, *[last] * after]
-    return ctx.emit("Concat", parts, axis=2)
+    return ctx.emit("Concat", parts, axis=axis)
 
 
 def _sliced(ctx: Lowering, x: str, *bounds: list[int]) -> str:

@@ -191,6 +191,8 @@ def _pools() -> Iterator[tuple[str, onnx.ModelProto]]:
         "MaxPool, stride 1, uneven pads",
         pool("MaxPool", (2, 2), pads=[0, 0, 1, 1], strides=[1, 1]),
     )
+    mixed = pool("MaxPool", pads=[0, 1, 1, 1], shape=(4, 8, 7))
+    yield "MaxPool, pads that differ by axis", mixed
     yield "MaxPool, pads, rest", pool("MaxPool", pads=[1, 1, 1, 1], shape=(4, 8, 8))
     yield "MaxPool, rest", pool("MaxPool", shape=(4, 8, 8))
     yield (

@@ -84,7 +84,7 @@ def test_which_samples_run_everywhere(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "sample"), zip(_names(VALID), VALID, strict=True), ids=_names(VALID)
+    ("name", "sample"), list(zip(_names(VALID), VALID, strict=True)), ids=_names(VALID)
 )
 def test_sample_agrees_with_keras_and_onnxruntime(
     name: str, sample: Sample, tmp_path: Path
