@@ -192,9 +192,9 @@ def compile(
             outputs; ``int8`` computes in 8-bit integers what onnxruntime has kernels for.
         quantization: The data that ranges are calibrated on and losses measured on, and the loss
             that is allowed. int8 needs it; with fp16 and fp16-body it says what to measure.
-        target: The runtimes that the file is meant for, of `graphcnn.targets`: what one of them does
-            not take is written in another form, or refused. ``portable``, all that were measured,
-            if None; with a precision that not every one takes, onnxruntime.
+        target: The runtimes that the file is meant for, of `graphcnn.targets`: what one of them
+            does not take is written in another form, or refused. ``portable``, all that were
+            measured, if None; with a precision that not every one takes, onnxruntime.
         taps: Names of nodes whose values become outputs too; ``["all"]`` is every node.
         verify: Whether onnxruntime, where it is installed, runs the file once.
         force: Whether an existing file may be replaced.

@@ -34,7 +34,7 @@ def check_structure(lowered: Lowered) -> None:
 
 
 def structure(lowered: Lowered) -> onnx.ModelProto:
-    """The model as a file of it is read without its weights: of these the names, sizes and types."""
+    """The model as a file of it is read without its weights: names, sizes and types."""
     model, weights = _without_weights(lowered)
     for item in weights:
         tensor = onnx.TensorProto(name=item.name, dims=item.dims, data_type=item.dtype.onnx)

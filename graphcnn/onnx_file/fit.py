@@ -130,7 +130,7 @@ def _numbers(model: onnx.ModelProto) -> dict[str, Array]:
     for node in model.graph.node:
         if node.op_type == "Constant" and node.output:
             given = [item.t for item in node.attribute if item.name == "value"]
-            tensors.update({node.output[0]: tensor for tensor in given})
+            tensors.update((node.output[0], tensor) for tensor in given)
     found = {}
     for name, tensor in tensors.items():
         if len(tensor.dims) > 1 or any(size > _SMALL for size in tensor.dims):

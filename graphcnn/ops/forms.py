@@ -83,12 +83,13 @@ def pooling_input(ctx: Lowering, attributes: dict[str, Any]) -> str:
     attributes["pads"] = [*befores, *(max(a, 0) for a in left)]
     ends = [max(-a, 0) for a in left]
     x = cropped(ctx, x, ends) if any(ends) else x
-    rows = list(zip(befores, attributes["pads"][axes:], strict=True))
-    uneven = any(before != after for before, after in rows)
-    if not uneven or (axes > 1 and len(set(rows)) == 1) or ctx.takes(_DIFFERING):
+    sides = list(zip(befores, attributes["pads"][axes:], strict=True))
+    uneven = any(before != after for before, after in sides)
+    taken = ctx.takes("uneven pads in 1D" if axes == 1 else _DIFFERING)
+    if taken or not uneven or (axes > 1 and len(set(sides)) == 1):
         return x
     attributes["pads"] = [0] * 2 * axes
-    for axis, (before, after) in enumerate(rows, start=2):
+    for axis, (before, after) in enumerate(sides, start=2):
         x = _repeated(ctx, x, axis, before, after) if before or after else x
     return x
 
