@@ -295,6 +295,7 @@ _ALL = (
             "LayerNormalization of several axes": _WRONG,
             "Transpose of the batch": _WRONG,
             "float16": _LOADS,
+            "uint8 input": _LOADS,
             **dict.fromkeys(("Pad", "Softsign", "ThresholdedRelu", "Tile", "TopK"), _LOADS),
             **dict.fromkeys(("DepthToSpace",), _LOADS),
             **dict.fromkeys(("Gather", "SpaceToDepth"), _WRONG),
@@ -368,13 +369,16 @@ def _profiles(name: str) -> Iterable[Profile]:
     return [PROFILES[name]]
 
 
-def choose(names: str | Iterable[str] | None, precision: str) -> Targets:
+def choose(
+    names: str | Iterable[str] | None, precision: str, needs: Iterable[str] = ()
+) -> Targets:
     """The runtimes that a file of a precision is meant for.
 
     Args:
         names: As they were given. None is `portable`, and onnxruntime for a precision that not
-            every runtime takes.
+            every runtime takes, or where one does not take what is needed.
         precision: Such as ``int8``.
+        needs: Operators and forms that the file will have, whatever it is lowered for.
 
     Raises:
         ExportError: One does not take the precision, with what happens there; or there is none of
@@ -382,7 +386,8 @@ def choose(names: str | Iterable[str] | None, precision: str) -> Targets:
     """
     if names is None:
         everywhere = targets(PORTABLE)
-        return targets("onnxruntime") if everywhere.precision_refusals(precision) else everywhere
+        taken = all(map(everywhere.takes, needs)) and not everywhere.precision_refusals(precision)
+        return everywhere if taken else targets("onnxruntime")
     chosen = targets(names)
     refusals = chosen.precision_refusals(precision)
     if refusals:
