@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
 
@@ -42,12 +42,16 @@ class TensorSpec:
         dtype: Its element type.
         layout: Its axes in order, such as ``NCHW``; empty where there are no spatial axes, or
             where the file does not say and it cannot be told.
+        colors: ``BGR`` where the file says that its channels are in this order.
+        resized: The height and width that the file resizes it to, where it says so.
     """
 
     name: str
     shape: tuple[int | str, ...]
     dtype: np.dtype[Any]
     layout: str = ""
+    colors: Literal["", "BGR"] = ""
+    resized: tuple[int, int] | None = None
 
     @property
     def sizes(self) -> str:
@@ -97,19 +101,22 @@ class Signature:
         inputs: Its inputs, in the order of the file.
         outputs: Its outputs, in the order of the file.
         classes: The names of the classes it tells apart, if the file has them.
+        tops: By the output of the best classes, int64[N, k], that of their scores.
     """
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     classes: tuple[str, ...] = ()
+    tops: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_signature(session: Any) -> Signature:
     """What the model of an onnxruntime session takes and gives.
 
-    Layouts and class names come from the metadata ``graphcnn.input_layouts``,
-    ``graphcnn.output_layouts`` and ``graphcnn.classes``. A file without them is taken to be
-    channels first, unless only its last axis has the size of an image's channels.
+    Layouts, the order of colours, the outputs of the best classes and class names come from the
+    metadata that graphcnn writes; what there is false of the file is passed over. A file without
+    layouts is taken to be channels first, unless only its last axis has the size of an image's
+    channels.
 
     Raises:
         RuntimeFailure: An input or an output is not a tensor of numbers.
@@ -119,10 +126,47 @@ def read_signature(session: Any) -> Signature:
         _decoded(metadata.get(f"graphcnn.{key}"))
         for key in ("input_layouts", "output_layouts", "classes")
     )
+    colors, tops, resized = (
+        _named(metadata.get(f"graphcnn.{key}", ""))
+        for key in ("input_colors", "top_classes", "input_resized")
+    )
+    given = [_spec("output", item, outputs) for item in session.get_outputs()]
+    taken = (_spec("input", item, inputs) for item in session.get_inputs())
     return Signature(
-        tuple(_spec("input", item, inputs) for item in session.get_inputs()),
-        tuple(_spec("output", item, outputs) for item in session.get_outputs()),
+        tuple(_camera(spec, colors.get(spec.name), resized.get(spec.name)) for spec in taken),
+        tuple(given),
         tuple(str(name) for name in classes) if isinstance(classes, list) else (),
+        {place: name for place, name in tops.items() if _is_top(given, place, name)},
+    )
+
+
+def _named(text: str) -> dict[str, Any]:
+    """A mapping by name that somebody else may have written: empty where it is none."""
+    found = _decoded(text)
+    return found if isinstance(found, dict) else {}
+
+
+def _camera(spec: TensorSpec, colors: Any, resized: Any) -> TensorSpec:
+    """An input that is an image with what the metadata say of it, where that can be."""
+    if len(spec.layout) != 4:
+        return spec
+    if colors == "BGR" and spec.size("C") == 3:
+        spec = replace(spec, colors="BGR")
+    sizes = resized if isinstance(resized, list) and len(resized) == 2 else []
+    if not sizes or not all(type(size) is int and 0 < size < 2**31 for size in sizes):
+        return spec
+    return replace(spec, resized=(sizes[0], sizes[1]))
+
+
+def _is_top(outputs: Sequence[TensorSpec], classes: str, scores: Any) -> bool:
+    """Whether two outputs can be the best classes and their scores."""
+    by_name = {spec.name: spec for spec in outputs}
+    one, other = by_name.get(classes), by_name.get(scores) if isinstance(scores, str) else None
+    return (
+        one is not None
+        and other is not None
+        and (one.dtype, other.dtype.kind, len(one.shape)) == (np.int64, "f", 2)
+        and one.shape[1:] == other.shape[1:]
     )
 
 
