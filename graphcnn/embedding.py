@@ -66,9 +66,7 @@ def needed(preprocess: Preprocess | None, postprocess: str | None) -> list[str]:
     return ["uint8 input"] * (preprocess is not None) + ["TopK"] * (postprocess is not None)
 
 
-def embed(
-    graph: Graph, preprocess: Preprocess | None, postprocess: str | None
-) -> dict[str, str]:
+def embed(graph: Graph, preprocess: Preprocess | None, postprocess: str | None) -> dict[str, str]:
     """Put what is asked for before and behind a network, and return the metadata that say so.
 
     Args:
@@ -80,7 +78,7 @@ def embed(
         OptionError: One is nothing of the kind.
         GraphError: The graph has no such input or output; see `embed_camera` and `embed_top`.
     """
-    metadata = {}
+    metadata: dict[str, str] = {}
     if preprocess is not None:
         if not isinstance(preprocess, Camera) and preprocess != "embed":
             raise OptionError(f"preprocess: expected embed or a Camera, found {preprocess!r:.80}")
@@ -160,7 +158,7 @@ def embed_top(graph: Graph, k: int) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, node in graph.outputs.items():
         found |= {scores: scores, classes: classes} if name == output else {name: node}
-    graph.outputs = found  # type: ignore[assignment]  # the setter takes any mapping
+    graph.outputs = found
     return {TOP_CLASSES: json.dumps({classes: scores})}
 
 
@@ -197,7 +195,10 @@ def _obstacle(graph: Graph, node: Node, camera: Camera) -> tuple[str, str] | Non
         return "its one channel has no order of colours", "no --camera-colors"
     if camera.size and any(map(is_symbolic, value.spatial)):
         known = f"found {list(value.spatial)}"
-        return f"to resize to it, its height and width must be known, {known}", "--input-shape H,W,C"
+        return (
+            f"to resize to it, its height and width must be known, {known}",
+            "--input-shape H,W,C",
+        )
     return None
 
 
@@ -237,6 +238,6 @@ def _scores(graph: Graph) -> str:
     listed = ", ".join(f"{name} {value}" for name, value in types.items())
     kind = "none is" if not found else f"{len(found)} are"
     raise GraphError(
-        f"the best classes are taken of one output that is a vector of scores, and {kind}: {listed}",
+        f"the best classes are taken of one output, a vector of scores, and {kind}: {listed}",
         hint="name the output in the model's outputs, and no other vector" if found else None,
     )

@@ -369,9 +369,7 @@ def _profiles(name: str) -> Iterable[Profile]:
     return [PROFILES[name]]
 
 
-def choose(
-    names: str | Iterable[str] | None, precision: str, needs: Iterable[str] = ()
-) -> Targets:
+def choose(names: str | Iterable[str] | None, precision: str, needs: Iterable[str] = ()) -> Targets:
     """The runtimes that a file of a precision is meant for.
 
     Args:

@@ -41,7 +41,9 @@ class FoldChannelOrder(Pass):
         changed = False
         for node in [node for node in graph if isinstance(node.op, ReverseChannels)]:
             for user in graph.users(node.name):
-                if isinstance(user.op, Dense) or (isinstance(user.op, Conv) and user.op.groups == 1):
+                if isinstance(user.op, Dense) or (
+                    isinstance(user.op, Conv) and user.op.groups == 1
+                ):
                     _fold(graph, node, user)
                     explain(node.name, f"folded into the weights of {user.subject}")
                 elif isinstance(user.op, (AffineOp, *_BY_CHANNEL)):
@@ -64,9 +66,7 @@ def _reason(op: Op) -> str:
 def _fold(graph: Graph, node: Node, user: Node) -> None:
     """Reverse the input channels of a kernel."""
     source = user.weights["kernel"]
-    kernel = graph.derive(
-        f"{user.name}/kernel", (source,), BackwardInputs(), graph.weight(source)
-    )
+    kernel = graph.derive(f"{user.name}/kernel", (source,), BackwardInputs(), graph.weight(source))
     changes = merged(FoldChannelOrder.name, user, node)
     weights = {**user.weights, "kernel": kernel}
     graph.replace(user.name, inputs=node.inputs, weights=weights, **changes)

@@ -247,7 +247,8 @@ class _Context:
             node = self._builder.several[key] = self._emitted[-1]
             stem = node.output[0]
             node.output.extend(self._builder.unused(stem) for _ in range(1, parts))
-        return node.output[part]
+        found: str = node.output[part]
+        return found
 
     def takes(self, name: str) -> bool:
         return self._builder.target.takes(name)

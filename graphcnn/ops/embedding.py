@@ -1,4 +1,4 @@
-"""Operators that `graphcnn.embedding` puts around a network: the order of colours, the best classes."""
+"""Operators that `graphcnn.embedding` puts around a network: colours in order, the best classes."""
 
 from __future__ import annotations
 

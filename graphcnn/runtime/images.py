@@ -31,8 +31,9 @@ def read_image(path: Path, spec: TensorSpec) -> Array:
 
     Returns:
         uint8 of 0 to 255, with a batch of one, in the input's layout: grey, RGB (BGR where the file
-        says so) or RGBA by its number of channels, and resized (bilinear, without regard to proportions) to its height and
-        width where they are fixed. A rotation in EXIF data is not applied, as in Keras.
+        says so) or RGBA by its number of channels, and resized (bilinear, without regard to
+        proportions) to its height and width where they are fixed. A rotation in EXIF data is not
+        applied, as in Keras.
 
     Raises:
         MissingExtra: Pillow is not installed.

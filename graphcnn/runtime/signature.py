@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -42,7 +42,7 @@ class TensorSpec:
         dtype: Its element type.
         layout: Its axes in order, such as ``NCHW``; empty where there are no spatial axes, or
             where the file does not say and it cannot be told.
-        colors: ``BGR`` where the file says that its channels are in this order.
+        colors: ``RGB`` or ``BGR``, the order of three channels, where the file states it.
         resized: The height and width that the file resizes it to, where it says so.
     """
 
@@ -50,7 +50,7 @@ class TensorSpec:
     shape: tuple[int | str, ...]
     dtype: np.dtype[Any]
     layout: str = ""
-    colors: Literal["", "BGR"] = ""
+    colors: Literal["", "RGB", "BGR"] = ""
     resized: tuple[int, int] | None = None
 
     @property
@@ -122,21 +122,30 @@ def read_signature(session: Any) -> Signature:
         RuntimeFailure: An input or an output is not a tensor of numbers.
     """
     metadata = session.get_modelmeta().custom_metadata_map
-    inputs, outputs, classes = (
-        _decoded(metadata.get(f"graphcnn.{key}"))
-        for key in ("input_layouts", "output_layouts", "classes")
+    inputs, outputs = (
+        _decoded(metadata.get(f"graphcnn.{key}")) for key in ("input_layouts", "output_layouts")
     )
+    return stated(
+        [_spec("input", item, inputs) for item in session.get_inputs()],
+        [_spec("output", item, outputs) for item in session.get_outputs()],
+        metadata,
+    )
+
+
+def stated(
+    inputs: Iterable[TensorSpec], outputs: Sequence[TensorSpec], metadata: Mapping[str, str]
+) -> Signature:
+    """A signature with what the metadata of the file say of it, where that can be."""
     colors, tops, resized = (
         _named(metadata.get(f"graphcnn.{key}", ""))
         for key in ("input_colors", "top_classes", "input_resized")
     )
-    given = [_spec("output", item, outputs) for item in session.get_outputs()]
-    taken = (_spec("input", item, inputs) for item in session.get_inputs())
+    classes = _decoded(metadata.get("graphcnn.classes"))
     return Signature(
-        tuple(_camera(spec, colors.get(spec.name), resized.get(spec.name)) for spec in taken),
-        tuple(given),
+        tuple(_camera(spec, colors.get(spec.name), resized.get(spec.name)) for spec in inputs),
+        tuple(outputs),
         tuple(str(name) for name in classes) if isinstance(classes, list) else (),
-        {place: name for place, name in tops.items() if _is_top(given, place, name)},
+        {place: name for place, name in tops.items() if _is_top(outputs, place, name)},
     )
 
 
@@ -148,10 +157,10 @@ def _named(text: str) -> dict[str, Any]:
 
 def _camera(spec: TensorSpec, colors: Any, resized: Any) -> TensorSpec:
     """An input that is an image with what the metadata say of it, where that can be."""
-    if len(spec.layout) != 4:
+    if spec.layout not in ("NCHW", "NHWC") or len(spec.shape) != 4:
         return spec
-    if colors == "BGR" and spec.size("C") == 3:
-        spec = replace(spec, colors="BGR")
+    if colors in ("RGB", "BGR") and spec.size("C") == 3:
+        spec = replace(spec, colors=colors)
     sizes = resized if isinstance(resized, list) and len(resized) == 2 else []
     if not sizes or not all(type(size) is int and 0 < size < 2**31 for size in sizes):
         return spec
@@ -165,7 +174,9 @@ def _is_top(outputs: Sequence[TensorSpec], classes: str, scores: Any) -> bool:
     return (
         one is not None
         and other is not None
-        and (one.dtype, other.dtype.kind, len(one.shape)) == (np.int64, "f", 2)
+        and one.dtype == np.int64
+        and other.dtype.kind == "f"
+        and len(one.shape) == 2
         and one.shape[1:] == other.shape[1:]
     )
 
