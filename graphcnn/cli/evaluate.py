@@ -134,5 +134,5 @@ def _compiled(graph: Graph, store: WeightStore, provider: Any) -> Predictor:
 
     with tempfile.TemporaryDirectory(prefix="graphcnn-") as folder:
         path = Path(folder) / "model.onnx"
-        compile_graph(graph, path, weights=store)
+        compile_graph(graph, path, weights=store, target="onnxruntime")
         return Predictor(path, provider=provider)

@@ -191,6 +191,7 @@ def _lowered(graph: Graph, model: str, weights: Weights, seed: int, path: Path) 
         input_layout="nhwc",
         verify=False,
         disable=["all"],
+        target="onnxruntime",
     )
     note = f", as written; weights {report.weights}"
     return OnnxSide(path, "cpu", model=model, note=note, optimize=False)

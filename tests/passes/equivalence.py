@@ -140,7 +140,12 @@ def check_compiled(graph: Graph) -> tuple[int, int]:
         for disable in choices:
             path = Path(folder) / f"{len(nodes)}.onnx"
             report = graphcnn.compile(
-                graph, path, weights=WeightStore.from_arrays(arrays), disable=disable, verify=False
+                graph,
+                path,
+                weights=WeightStore.from_arrays(arrays),
+                disable=disable,
+                verify=False,
+                target="onnxruntime",
             )
             nodes.append(report.nodes)
             results.append(run(path, feeds, optimize=False))
