@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import graphcnn
 from graphcnn import Camera, Graph, WeightStore
-from graphcnn.errors import ErrorGroup, ExportError, GraphCNNError, GraphError, OptionError
+from graphcnn.errors import ErrorGroup, ExportError, GraphCNNError, OptionError
 from graphcnn.ops import Add, Conv2D, Dense, Flatten, GlobalAveragePooling2D, Rescaling, Softmax
 from graphcnn.runtime.predict import channels_last
 from graphcnn.runtime.signature import read_signature
@@ -26,29 +26,33 @@ from tests.random_values import random_arrays
 Array = np.ndarray[Any, np.dtype[Any]]
 Layout = Literal["nchw", "nhwc"]
 
+SCALE = "Rescaling: {scale: 0.00392156862745098}"
+SHIFT = "Rescaling: {scale: 0.0156, offset: -2.0}"
+CONV = "Conv2D: {filters: 4, kernel_size: 3"
+
 HEADS = {
-    "scale, same": ["Rescaling: {scale: 0.00392156862745098}", "Conv2D: {kernel_size: 3, padding: same}"],
-    "scale, valid": ["Rescaling: {scale: 0.00392156862745098}", "Conv2D: {kernel_size: 3}"],
-    "shift, valid": ["Rescaling: {scale: 0.0156, offset: -2.0}", "Conv2D: {kernel_size: 3}"],
+    "scale, same": [SCALE, f"{CONV}, padding: same}}"],
+    "scale, valid": [SCALE, f"{CONV}}}"],
+    "shift, valid": [SHIFT, f"{CONV}}}"],
     "shift, same": [
         "Rescaling: {scale: 0.0156, offset: -2.0}",
-        "Conv2D: {kernel_size: 5, strides: 2, padding: same}",
+        "Conv2D: {filters: 4, kernel_size: 5, strides: 2, padding: same}",
     ],
     "means, same": [
         "Rescaling: {scale: 1.0, offset: [-123.68, -116.779, -103.939]}",
-        "Conv2D: {kernel_size: 7, strides: 2, padding: same}",
+        "Conv2D: {filters: 4, kernel_size: 7, strides: 2, padding: same}",
     ],
     "means, valid": [
         "Normalization: {mean: [123.0, 117.0, 104.0], variance: [3000.0, 3300.0, 3500.0]}",
-        "Conv2D: {kernel_size: 3}",
+        "Conv2D: {filters: 4, kernel_size: 3}",
     ],
-    "weights, valid": ["Normalization", "Conv2D: {kernel_size: 3}"],
-    "weights, same": ["Normalization", "Conv2D: {kernel_size: 3, padding: same}"],
-    "padding": ["ZeroPadding2D: {padding: 2}", "Conv2D: {kernel_size: 3}"],
-    "batch normalization": ["BatchNormalization", "Conv2D: {kernel_size: 3}"],
+    "weights, valid": ["Normalization", "Conv2D: {filters: 4, kernel_size: 3}"],
+    "weights, same": ["Normalization", "Conv2D: {filters: 4, kernel_size: 3, padding: same}"],
+    "padding": ["ZeroPadding2D: {padding: 2}", "Conv2D: {filters: 4, kernel_size: 3}"],
+    "batch normalization": ["BatchNormalization", "Conv2D: {filters: 4, kernel_size: 3}"],
     "no convolution": ["Rescaling: {scale: [0.01, 0.02, 0.03]}", "MaxPooling2D"],
     "depthwise": ["Rescaling: {scale: 0.01}", "DepthwiseConv2D: {kernel_size: 3}"],
-    "grouped": ["Conv2D: {kernel_size: 3, groups: 3, filters: 6}"],
+    "grouped": ["Conv2D: {filters: 6, kernel_size: 3, groups: 3}"],
     "dense": ["Rescaling: {scale: 0.01, offset: 0.5}", "Dense: {units: 4}"],
     "nothing": [],
 }  # fmt: skip
@@ -59,9 +63,7 @@ WHOLE = {"scale, same", "scale, valid", "shift, valid", "means, valid", "weights
 
 
 def network(lines: list[str], image: str, folder: Path) -> Graph:
-    layers = [line.replace("Conv2D: {k", "Conv2D: {filters: 4, k") for line in lines]
-    layers = [line.replace("wiseConv2D: {filters: 4, ", "wiseConv2D: {") for line in layers]
-    rows = [f"inputs: {{image: {image}}}", "layers:", *(f"  - {line}" for line in layers)]
+    rows = [f"inputs: {{image: {image}}}", "layers:", *(f"  - {line}" for line in lines)]
     rows += [
         "  - GlobalAveragePooling2D",
         "  - Dense: {units: 6, activation: softmax, name: scores}",
@@ -121,7 +123,7 @@ def check_equal(
     assert model.graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.UINT8
     operators = [node.op_type for node in model.graph.node]
     weighted = [place for place, op in enumerate(operators) if op in ("Conv", "Gemm")]
-    return operators[: weighted[0]]
+    return operators[: weighted[0]] if weighted else operators
 
 
 @pytest.mark.parametrize("colors", ["rgb", "bgr"])
@@ -142,7 +144,7 @@ def test_camera_of_another_size(head: str, size: tuple[int, int], tmp_path: Path
     graph = network(HEADS[head], "[9, 12, 3]", tmp_path)
     before = check_equal(graph, tmp_path, Camera(colors="bgr", size=size))
     assert ("Resize" in before) == (size != (9, 12))
-    assert before[:2] == ["Cast", "Transpose"]
+    assert set(before) <= {"Cast", "Transpose", "Resize", "Add"}
 
 
 def test_grey(tmp_path: Path) -> None:
@@ -186,7 +188,7 @@ def test_colours_that_stay_are_turned_in_what_the_target_takes(tmp_path: Path) -
 
 
 def test_open_sizes(tmp_path: Path) -> None:
-    graph = network(["Conv2D: {kernel_size: 3}"], "[H, W, 3]", tmp_path)
+    graph = network(["Conv2D: {filters: 4, kernel_size: 3}"], "[H, W, 3]", tmp_path)
     weights = store(graph)
     graphcnn.compile(graph, tmp_path / "a.onnx", weights=weights)
     graphcnn.compile(graph, tmp_path / "b.onnx", weights=weights, preprocess="embed")
@@ -266,7 +268,7 @@ def test_what_cannot_be_embedded_is_refused(tmp_path: Path) -> None:
     (found,) = refused(grey, tmp_path, Camera(colors="bgr"))
     assert "its one channel has no order of colours" in found
     assert "embed or a Camera, found 'yes'" in refused(grey, tmp_path, "yes")[0]
-    with pytest.raises(OptionError, match="colors: expected rgb or bgr"):
+    with pytest.raises(OptionError, match="colors: expected bgr or rgb"):
         Camera(colors="rbg")  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="size"):
         Camera(size=(0, 4))
@@ -440,5 +442,5 @@ def test_an_input_that_is_an_output_is_refused(tmp_path: Path) -> None:
     graph.outputs["copy"] = "image"
     graphcnn.compile(graph, tmp_path / "a.onnx", preprocess="embed")
     graph.outputs["image"] = "image"
-    with pytest.raises(GraphError | ExportError, match="image"):
+    with pytest.raises(ExportError, match="image"):
         graphcnn.compile(graph, tmp_path / "b.onnx", preprocess="embed")
