@@ -14,14 +14,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from graphcnn.comparison import Difference, Tolerance
 from graphcnn.errors import VerificationError
 from graphcnn.runtime.signature import Array
 from graphcnn.types import LAST
 
+from .pairing import Pair
 from .side import Runner, Side, Value
+
+WHOLE = Tolerance(rtol=0, atol=0.5)
+"""Classes are the same or they are not."""
 
 _TOP = re.compile(r"(.+)_top\d+")
 
@@ -110,6 +116,49 @@ def _place(outputs: Sequence[Value], scores: str, others: Sequence[str]) -> int 
     place = others.index(scores)
     rows = place < len(outputs) and len(outputs[place].sizes or ()) == 1
     return place if rows else None
+
+
+def with_best(a: Side, b: Side) -> tuple[Side, Side]:
+    """Two sides of which neither, or each, gives the best of its scores alone.
+
+    Raises:
+        VerificationError: One cannot give what the other does.
+    """
+    if a.tops and not b.tops:
+        return a, TopSide(b, a)
+    return (TopSide(a, b), b) if b.tops and not a.tops else (a, b)
+
+
+def ranked_alike(
+    values: Sequence[tuple[Array, Array]],
+    pairs: Sequence[Pair],
+    tops: Mapping[str, str],
+    tolerance: Tolerance,
+) -> list[tuple[Array, Array]]:
+    """Values of A and of B, where classes that are tied are ranked as in A.
+
+    Args:
+        values: Of A and of B, by pair.
+        pairs: The pairs.
+        tops: In B, by the output of the best classes that of their scores.
+        tolerance: How far a score of B may be from A's.
+    """
+    places = {pair.b.name: place for place, pair in enumerate(pairs)}
+    found = list(values)
+    for classes, scores in tops.items():
+        if classes not in places or scores not in places:
+            continue
+        (a, b), (expected, _) = found[places[classes]], found[places[scores]]
+        if expected.size and a.shape == b.shape == expected.shape:
+            bound = tolerance.bound(float(np.abs(expected).max()))
+            found[places[classes]] = a, without_ties(a, expected, b, bound)
+    return found
+
+
+def unranked(found: Difference, tops: Mapping[str, str]) -> Difference:
+    """A difference without its argmax, which of ranked values says nothing."""
+    ranked = found.other in tops or found.other in tops.values()
+    return replace(found, same_argmax=None) if ranked else found
 
 
 def without_ties(classes: Array, scores: Array, others: Array, bound: float) -> Array:

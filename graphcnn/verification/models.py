@@ -6,7 +6,7 @@ import math
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ from graphcnn.runtime.settings import Provider
 from graphcnn.types import Layout
 from graphcnn.weights import WeightStore
 
-from .embedded import TopSide, resized, without_ties
+from .embedded import WHOLE, ranked_alike, resized, unranked, with_best
 from .onnx_side import OnnxSide
 from .pairing import InputPair, Pair, pair_inputs, pair_layers, pair_outputs
 from .samples import RandomSamples, Samples, Wanted, read_samples, with_open_sizes
@@ -45,9 +45,6 @@ _BATCH_BYTES = 2**22
 
 _LAYER_BYTES = 2**28
 """The bytes of layers' values, of both sides, that are held at once."""
-
-_WHOLE = Tolerance(rtol=0, atol=0.5)
-"""Classes are the same or they are not."""
 
 _UNKNOWN_BYTES = _LAYER_BYTES // 16
 """What a layer's value is taken for where its sizes are not known."""
@@ -126,17 +123,6 @@ def verify(
         layers=None if layers is None else tuple(layers),
         skipped=tuple(skipped),
     )
-
-
-def with_best(a: Side, b: Side) -> tuple[Side, Side]:
-    """Two sides of which neither, or each, gives the best of its scores alone.
-
-    Raises:
-        VerificationError: One cannot give what the other does.
-    """
-    if a.tops and not b.tops:
-        return a, TopSide(b, a)
-    return (TopSide(a, b), b) if b.tops and not a.tops else (a, b)
 
 
 def tolerance_of(sides: Sequence[Side], rtol: float | None, atol: float | None) -> Tolerance:
@@ -302,10 +288,11 @@ class Comparison:
         ran: _Counted,
     ) -> tuple[list[Difference], list[str]]:
         """How far the pairs are apart, and which cannot be compared."""
+        tops = self.sides[1].tops
         sums: dict[int, tuple[Differing, tuple[Layout, Layout]]] = {}
         problems: dict[int, str] = {}
         for count, found in self._values(samples, size, runners):
-            values = self._ranked(pairs, found)
+            values = ranked_alike(found, pairs, tops, self.tolerance)
             for place, (pair, (a, b)) in enumerate(zip(pairs, values, strict=True)):
                 if place not in sums and place not in problems:
                     layouts = _arranged(pair, a, b, count)
@@ -323,32 +310,11 @@ class Comparison:
                 pairs[place].b.name,
                 pairs[place].a.where or pairs[place].b.where,
                 pairs[place].certain,
-                _WHOLE if pairs[place].b.name in self.sides[1].tops else self.tolerance,
+                WHOLE if pairs[place].b.name in tops else self.tolerance,
             )
             for place, (total, _) in sums.items()
         ]
-        return [self._unranked(one) for one in differences], list(problems.values())
-
-    def _ranked(
-        self, pairs: Sequence[Pair], values: Sequence[tuple[Array, Array]]
-    ) -> list[tuple[Array, Array]]:
-        """The values, where best classes that are tied are ranked alike."""
-        places = {pair.b.name: place for place, pair in enumerate(pairs)}
-        found = list(values)
-        for classes, scores in self.sides[1].tops.items():
-            if classes not in places or scores not in places:
-                continue
-            (a, b), (expected, _) = found[places[classes]], found[places[scores]]
-            if a.shape == b.shape == expected.shape:
-                bound = self.tolerance.bound(float(np.abs(expected).max()))
-                found[places[classes]] = a, without_ties(a, expected, b, bound)
-        return found
-
-    def _unranked(self, found: Difference) -> Difference:
-        """A difference without its argmax, which of ranked values says nothing."""
-        tops = self.sides[1].tops
-        ranked = found.other in tops or found.other in tops.values()
-        return replace(found, same_argmax=None) if ranked else found
+        return [unranked(one, tops) for one in differences], list(problems.values())
 
     def _values(
         self, samples: Samples, size: int, runners: Sequence[Runner]

@@ -16,7 +16,8 @@ from graphcnn.errors import ErrorGroup, GraphCNNError, VerificationError
 from graphcnn.runtime.signature import read_signature
 from graphcnn.runtimes import Adapter, Missing
 
-from .models import Comparison, Model, Weights, opened, tolerance_of, with_best
+from .embedded import with_best
+from .models import Comparison, Model, Weights, opened, tolerance_of
 from .onnx_side import OnnxSide
 from .pairing import Pair, pair_inputs, pair_outputs
 from .samples import ArraySamples, Samples
