@@ -333,7 +333,7 @@ _ALL = (
             "InstanceNormalization 1D": _UNTRIED,
             "cubic Resize": _UNTRIED,
             **dict.fromkeys(("Gelu", "HardSwish", "Mish", "Swish"), _UNTRIED),
-            **dict.fromkeys(("LayerNormalization", "Reciprocal"), _UNTRIED),
+            **dict.fromkeys(("LayerNormalization", "Reciprocal", "uint8 input"), _UNTRIED),
         },
         precisions={"int8": "takes signed integers with no zero point alone"},
         int8="QDQ, signed, zero points of 0",

@@ -78,7 +78,7 @@ _INTEGERS = ("data", "budget", "calibration", "calibration_samples", "keep_float
     metavar="T,...",
     help="Where the file will run, as targets lists them: what one of these does not take is "
     "written in another form, or refused.  [default: portable, all that were measured; onnxruntime "
-    "with int8 and fp16-body, which not every one takes]",
+    "with int8, fp16-body, --preprocess and --postprocess, which not every one takes]",
 )
 @click.option("--opset", type=int, help="The version of ONNX's operators.  [default: 17]")
 @click.option(
