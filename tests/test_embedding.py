@@ -26,6 +26,8 @@ from tests.random_values import random_arrays
 Array = np.ndarray[Any, np.dtype[Any]]
 Layout = Literal["nchw", "nhwc"]
 
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
 SCALE = "Rescaling: {scale: 0.00392156862745098}"
 SHIFT = "Rescaling: {scale: 0.0156, offset: -2.0}"
 CONV = "Conv2D: {filters: 4, kernel_size: 3"
@@ -136,6 +138,23 @@ def test_equals_the_plain_file(head: str, layout: Layout, colors: Any, tmp_path:
         assert before == (["Cast", "Transpose"] if layout == "nhwc" else ["Cast"])
     if head in ("shift, same", "means, same", "weights, same"):
         assert sorted(before) == ["Add", "Cast", *["Transpose"] * (layout == "nhwc")]
+
+
+@pytest.mark.parametrize(
+    ("name", "before"),
+    [
+        ("mnist_cnn", []),
+        ("cifar10_cnn", []),
+        ("fashion_mnist_cnn", []),
+        ("cifar10_mobilenet", ["Add"]),
+        ("cifar10_batchnorm", None),
+    ],
+)
+def test_examples(name: str, before: list[str] | None, tmp_path: Path) -> None:
+    graph = graphcnn.load(EXAMPLES / f"{name}.yaml")
+    colors: Any = "bgr" if graph.type("image").channels == 3 else "rgb"
+    found = check_equal(graph, tmp_path, Camera(colors=colors), "nchw")
+    assert before is None or sorted(found) == sorted(["Cast", *before])
 
 
 @pytest.mark.parametrize("size", [(9, 12), (18, 24), (7, 31), (5, 5)])
