@@ -183,7 +183,8 @@ def test_runtimes(name: str, model: Path) -> None:
     adapter = RUNTIMES[name]()
     if adapter.missing():
         pytest.skip(f"{name} is not installed")
-    options = {"preprocess": Camera(colors="bgr", size=(12, 9)), "postprocess": "top3"}
+    options: dict[str, Any] = {"postprocess": "top3"}
+    options["preprocess"] = Camera(colors="bgr", size=(12, 9))
     path = embedded(model, **options, target=name)
     report = verify_runtimes(model, path, [adapter], batches=(1, 3))
     assert [cell.state for cell in report.cells] == ["ok", "ok"], report.cells
