@@ -55,13 +55,14 @@ def padded(ctx: Lowering, x: str, pads: list[int], fill: float = 0.0) -> str:
 
 def convolution_input(ctx: Lowering, attributes: dict[str, Any]) -> str:
     """The input of a convolution, padded where its own pads would not be taken."""
-    (x,), pads = ctx.operands, attributes["pads"]
-    uneven = len(pads) == 2 and pads[0] != pads[1] and not ctx.takes("uneven pads in 1D")
+    (x,), pads, sizes = ctx.operands, attributes["pads"], ctx.inputs[0].spatial
     depthwise = attributes.get("group", 1) == known_channels(ctx.inputs[0]) > 1
-    if not uneven and (
-        ctx.takes("depthwise windows of 3 that overreach")
-        or not (depthwise and overreaching(attributes, ctx.inputs[0].spatial))
-    ):
+    forms = {
+        "uneven pads in 1D": len(pads) == 2 and pads[0] != pads[1],
+        "pads before a kernel of 1": any(pads) and set(attributes["kernel_shape"]) == {1},
+        "depthwise windows of 3 that overreach": depthwise and overreaching(attributes, sizes),
+    }
+    if all(ctx.takes(name) for name, held in forms.items() if held):
         return x
     attributes["pads"] = [0] * len(pads)
     return padded(ctx, x, pads)

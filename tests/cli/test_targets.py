@@ -32,7 +32,8 @@ def test_targets_are_listed_with_what_was_measured() -> None:
     assert [row["name"] for row in rows if not row["measured"]] == ["tensorrt"]
     assert all(row["version"] and row["opset"] >= 13 for row in rows)
     shown = _graphcnn("targets", "ncnn")
-    assert "20261020" in shown.stdout and "ThresholdedRelu" in shown.stdout
+    assert "20261020" in shown.stdout
+    assert "ThresholdedRelu" in shown.stdout
     assert _graphcnn("targets", "nccn").returncode == 2
 
 
@@ -46,7 +47,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_compile_lists_every_layer_that_does_not_fit(model: Path) -> None:
     out = model.with_suffix(".onnx")
     done = _graphcnn("compile", model, "-o", out)
-    assert done.returncode == 2 and not out.exists()
+    assert done.returncode == 2
+    assert not out.exists()
     assert "pools.yaml:5:5: first (MaxPooling3D): MaxPool 3D: mnn gives wrong" in done.stderr
     assert "pools.yaml:6:5: second (MaxPooling3D)" in done.stderr
     assert "--target onnxruntime takes it" in done.stderr
