@@ -40,9 +40,7 @@ def command() -> None:
     help="The output that scores classes, where several outputs may.",
 )
 @click.option("--force", is_flag=True, help="Replace files in an existing folder.")
-def web(
-    model: Path, output: Path, runtime: Path | None, scores: str | None, force: bool
-) -> None:
+def web(model: Path, output: Path, runtime: Path | None, scores: str | None, force: bool) -> None:
     """Write a page that runs MODEL.onnx in the browser, for any static server.
 
     The page takes an image, the camera or, where images are 28x28 and grey, a drawing. It shows the
@@ -73,10 +71,15 @@ def _tell(made: WebBundle) -> None:
         ("output", f"{printable(contract.scores.name)}: {scored}"),
         ("shown", ", ".join(printable(item.name) for item in contract.maps)),
         ("unshown", ", ".join(map(printable, contract.unshown))),
-        ("size", f"model {size_in_bytes(model)}, onnxruntime-web {made.runtime.version} "
-         f"{size_in_bytes(runtime)}"),
-        ("serve", f"python3 -m http.server --bind localhost --directory "
-         f"{shlex.quote(str(made.folder))}"),
+        (
+            "size",
+            f"model {size_in_bytes(model)}, onnxruntime-web {made.runtime.version} "
+            f"{size_in_bytes(runtime)}",
+        ),
+        (
+            "serve",
+            f"python3 -m http.server --bind localhost --directory {shlex.quote(str(made.folder))}",
+        ),
         ("open", "http://localhost:8000/"),
     ]
     if not made.by_graphcnn:

@@ -352,9 +352,7 @@ def _fixed(model: onnx.ModelProto, weights: Iterable[str]) -> set[str]:
     return fixed
 
 
-def _size(
-    path: Path, model: onnx.ModelProto
-) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
+def _size(path: Path, model: onnx.ModelProto) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
     """The bytes of the file and of its external data, the files of that, and those missing."""
     size, missing = path.stat().st_size, []
     entries = (item for tensor in model.graph.initializer for item in tensor.external_data)

@@ -141,7 +141,9 @@ def _whole_power(item: Item) -> bool:
 def _by_element(item: Item) -> bool:
     """Whether a slope differs between positions."""
     shape = item.operands[1].shape if len(item.operands) > 1 and item.operands[1] else None
-    return (item.rank or 0) > 2 and (shape is None or any(n != 1 for n in shape[2 - (item.rank or 0) :]))
+    return (item.rank or 0) > 2 and (
+        shape is None or any(n != 1 for n in shape[2 - (item.rank or 0) :])
+    )
 
 
 def _resize(mode: str, *coordinates: str) -> Callable[[Item], bool]:

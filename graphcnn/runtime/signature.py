@@ -144,7 +144,10 @@ def _spec(kind: str, item: Any, layouts: Any) -> TensorSpec:
     stated = layouts.get(item.name) if isinstance(layouts, dict) else None
     known = isinstance(stated, str) and stated in _OTHER_LAYOUT and len(stated) == len(shape)
     return TensorSpec(
-        item.name, shape, np.dtype(_DTYPES[element]), str(stated) if known else guessed_layout(shape)
+        item.name,
+        shape,
+        np.dtype(_DTYPES[element]),
+        str(stated) if known else guessed_layout(shape),
     )
 
 

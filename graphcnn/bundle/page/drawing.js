@@ -67,6 +67,7 @@ function digit() {
 function drawn() {
   paint();
   byId("clear").disabled = !strokes.length;
+  byId("here").hidden = strokes.length > 0;
   if (strokes.length) run(digit());
 }
 

@@ -40,8 +40,9 @@ function drawTile(canvas, data, { height, width, step, start }, channel) {
   canvas.title = text;
 }
 
-function drawPanel(panel, output) {
-  const isLast = panel.channels === "last", maps = mapsIn(output, isLast);
+// Makes a panel's tiles, without pictures.
+function layOut(panel, output) {
+  const maps = mapsIn(output, panel.channels === "last");
   const shown = Math.min(panel.shown, maps.channels);
   panel.size.textContent = `${maps.height}×${maps.width}, ${plural(maps.channels, "channel")}`;
   while (panel.tiles.children.length > shown) panel.tiles.lastChild.remove();
@@ -49,12 +50,19 @@ function drawPanel(panel, output) {
     panel.tiles.append(el("li", {}, el("canvas", { role: "img" })));
   }
   panel.tiles.style.setProperty("--ratio", maps.width / maps.height);
+  const left = maps.channels - shown;
+  panel.more.hidden = !left;
+  panel.more.textContent = left > TILES ? `Show ${TILES} more of ${left}` : `Show ${left} more`;
+  return maps;
+}
+
+function drawPanel(panel, output) {
+  panel.output = output;
+  panel.more.disabled = false;
+  const maps = layOut(panel, output);
   [...panel.tiles.children].forEach((tile, channel) => {
     drawTile(tile.firstChild, output.data, maps, channel);
   });
-  const left = maps.channels - shown;
-  panel.more.hidden = !left;
-  panel.more.textContent = `Show ${Math.min(left, TILES)} more of ${left}`;
 }
 
 function makePanel({ name, channels }, place) {
@@ -62,7 +70,7 @@ function makePanel({ name, channels }, place) {
     name, channels, shown: TILES, output: null,
     size: el("span", { class: "quiet" }), tiles: el("ul", { class: "tiles" }),
     more: el("button", {
-      type: "button", hidden: true,
+      type: "button", hidden: true, disabled: true,
       click: () => { panel.shown += TILES; drawPanel(panel, panel.output); },
     }),
   };
@@ -77,16 +85,14 @@ const openPanels = () => panels.filter(({ root }) => root.open);
 function takeMaps({ outputs }) {
   byId("waiting").hidden = true;
   for (const panel of openPanels()) {
-    if (!outputs[panel.name]) continue;
-    panel.output = outputs[panel.name];
-    drawPanel(panel, panel.output);
+    if (outputs[panel.name]) drawPanel(panel, outputs[panel.name]);
   }
 }
 
 function forgetMaps() {
   for (const panel of panels) {
-    panel.tiles.replaceChildren();
-    panel.more.hidden = true;
+    for (const { firstChild: tile } of panel.tiles.children) tile.width = tile.width;
+    panel.more.disabled = true;
   }
   byId("waiting").hidden = false;
 }

@@ -45,6 +45,7 @@ async function take(file) {
   byId("photo").setAttribute("aria-label", file.name || "The pasted image");
   byId("photo-name").replaceChildren(named(file.name || "pasted"), ` ${width}×${height}`);
   openTab("image");
+  complain();
   await runChosen();
 }
 

@@ -64,7 +64,8 @@ async function start() {
   }
   state.state = "loading";
   try {
-    await load((share) => { byId("loading").value = share; });
+    const { outputs } = await load((share) => { byId("loading").value = share; });
+    openPanels().forEach((panel) => layOut(panel, outputs[panel.name]));
     state.state = "ready";
     if (waiting) await run(waiting);
   } catch (error) {

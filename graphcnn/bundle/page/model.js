@@ -1,5 +1,8 @@
 // The model: loaded once, run on the newest image alone, in a worker so that the page never stops.
 
+// Of what onnxruntime logs.
+const ERRORS = 3;
+
 let ort = null, session = null;
 let waiting = null, isRunning = false, hasFailed = false;
 // What is run for an earlier turn than this is not shown: its image was put away.
@@ -20,6 +23,7 @@ async function fetched(url, seen) {
   return new Uint8Array(await new Blob(parts).arrayBuffer());
 }
 
+// Loads the model, and runs it once on black: the first run is slow, and tells all sizes.
 async function load(progress) {
   const here = (file) => new URL(file, document.baseURI).href;
   ort = await import(here("ort.wasm.min.js"));
@@ -36,9 +40,9 @@ async function load(progress) {
   for (const { path, url } of contract.external) {
     externalData.push({ path, data: await fetched(url, seen) });
   }
-  session = await ort.InferenceSession.create(model, { externalData });
+  session = await ort.InferenceSession.create(model, { externalData, logSeverityLevel: ERRORS });
   const size = { width: input.width, height: input.height };
-  await outputsOf({ pixels: new Uint8Array(size.width * size.height * depth), ...size });
+  return outputsOf({ pixels: new Uint8Array(size.width * size.height * depth), ...size });
 }
 
 async function outputsOf(image) {

@@ -1,5 +1,6 @@
-// Pixels for the model: of its colours, resized to its size as Pillow resizes, in its layout.
-// So they are those that `graphcnn run` gives it.
+// Pixels for the model: of its colours, resized to its size, in its layout, as `graphcnn run` makes
+// them. It has Pillow resize them: bilinear, of all pixels that a new one covers, rows first (since
+// Pillow 12 columns first where that is quicker, which may differ by one level of 255).
 
 const CHANNELS = { grey: [0], RGB: [0, 1, 2], BGR: [2, 1, 0], RGBA: [0, 1, 2, 3] };
 const order = CHANNELS[input.colors];

@@ -11,7 +11,7 @@ let rowsShown = FEW, last = null, said = "";
 const nameOf = (index) => (classes.length ? classes[index] ?? `class ${index}` : `class ${index}`);
 
 function softmax(values) {
-  const most = Math.max(...values), powers = values.map((value) => Math.exp(value - most));
+  const most = values.reduce((a, b) => Math.max(a, b)), powers = values.map((value) => Math.exp(value - most));
   const sum = powers.reduce((total, power) => total + power, 0);
   return powers.map((power) => power / sum);
 }
@@ -93,7 +93,7 @@ function takeScores(found) {
   tell(fillRows());
   byId("time").textContent = milliseconds(found.time);
   byId("times").textContent = times.length > 1
-    ? `median of ${times.length}: ${milliseconds(middle)}` : "";
+    ? `median ${milliseconds(middle)}` : "";
   show(byId("seen"), found.image);
   document.documentElement.dataset.runs = Number(document.documentElement.dataset.runs ?? 0) + 1;
 }
