@@ -1,4 +1,4 @@
-"""What a page needs to know of an .onnx file to give it images and to show what it makes of them."""
+"""What a page needs to know of an .onnx file, to give it images and to show what comes out."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from graphcnn.errors import ErrorGroup, GraphCNNError, ModelFileError, did_you_mean
 from graphcnn.onnx_file import OnnxFile
 from graphcnn.onnx_file.values import OnnxValue
+from graphcnn.report.format import printable
 from graphcnn.runtime.signature import decoded, guessed_layout
 
 _MOST_PIXELS = 4096 * 4096
@@ -130,68 +131,66 @@ def read_contract(file: OnnxFile, scores: str | None = None) -> Contract:
 def _too_much(file: OnnxFile) -> Iterator[GraphCNNError]:
     if file.bytes > _MOST_BYTES:
         size = f"{file.bytes:,} bytes, and a page loads {_MOST_BYTES:,} at most"
-        yield ModelFileError(f"has {size}", hint="compile it with --precision int8 or fp16")
+        yield _refusal(f"has {size}", hint="compile it with --precision int8 or fp16")
     if file.missing:
         hint = "external data lies beside the file, where it was when the file was written"
-        yield ModelFileError(f"its weights in {', '.join(file.missing)} are missing", hint=hint)
+        yield _refusal(f"its weights in {', '.join(file.missing)} are missing", hint=hint)
     folder = file.path.parent.resolve()
     for place in file.external:
         if not (folder / place).resolve().is_relative_to(folder):
-            yield ModelFileError(f"its weights in {place} are a link out of its folder")
+            yield _refusal(f"its weights in {place} are a link out of its folder")
 
 
 def _image(file: OnnxFile) -> ImageInput:
     if len(file.inputs) != 1:
         names = ", ".join(value.name for value in file.inputs) or "none"
-        raise ModelFileError(f"has {len(file.inputs)} inputs ({names}), and a page gives one image")
+        raise _refusal(f"has {len(file.inputs)} inputs ({names}), and a page gives one image")
     (value,) = file.inputs
     said = f"its input is {value.name} {value}"
     if value.dtype not in ("float32", "uint8"):
-        raise ModelFileError(f"{said}, and a page gives float32 or uint8")
+        raise _refusal(f"{said}, and a page gives float32 or uint8")
     if value.shape is None or len(value.shape) != 4:
-        raise ModelFileError(f"{said}, and images have four sizes: [N, C, H, W] or [N, H, W, C]")
+        raise _refusal(f"{said}, and images have four sizes: [N, C, H, W] or [N, H, W, C]")
     layout = value.layout if value.layout in ("NCHW", "NHWC") else guessed_layout(value.shape)
     sizes = dict(zip(layout, value.shape, strict=True))
     if isinstance(sizes["N"], int) and sizes["N"] != 1:
-        raise ModelFileError(
+        raise _refusal(
             f"{said}: a batch of {sizes['N']}, and a page gives one image at a time",
             hint="compile it without --batch, or with --batch 1",
         )
     open_ = [axis for axis in "CHW" if not isinstance(sizes[axis], int)]
     if open_:
-        raise ModelFileError(
+        raise _refusal(
             f"{said}, and {', '.join(open_)} must be known",
             hint="compile it with --input-shape, such as --input-shape 224,224,3",
         )
     channels, height, width = (int(sizes[axis]) for axis in "CHW")
     if not 0 < height * width <= _MOST_PIXELS:
-        raise ModelFileError(f"{said}, and images have 1 to {_MOST_PIXELS:,} pixels")
+        raise _refusal(f"{said}, and images have 1 to {_MOST_PIXELS:,} pixels")
     if channels not in _COLORS:
-        raise ModelFileError(f"{said} ({layout}), and images have 1, 3 or 4 channels")
+        raise _refusal(f"{said} ({layout}), and images have 1, 3 or 4 channels")
     colors = _stated(file, "input_colors").get(value.name, _COLORS[channels][0])
     if colors not in _COLORS[channels]:
         known = " or ".join(_COLORS[channels])
-        raise ModelFileError(f"{said} of the colors {colors!r:.40}, and a page gives {known}")
+        raise _refusal(f"{said} of the colors {colors!r:.40}, and a page gives {known}")
     return ImageInput(value.name, value.dtype, layout, height, width, colors)
 
 
 def _scores(file: OnnxFile, wanted: str | None) -> Scores:
     outputs = {value.name: value for value in file.outputs}
     if wanted is not None and wanted not in outputs:
-        raise ModelFileError(
-            f"has no output named {wanted!r:.80}", hint=did_you_mean(wanted, outputs)
-        )
+        raise _refusal(f"has no output named {wanted!r:.80}", hint=did_you_mean(wanted, outputs))
     tops = {
         row: indices
         for indices, row in _stated(file, "top_classes").items()
         if isinstance(row, str) and row in outputs and indices in outputs
     }
-    rows = [value for value in outputs.values() if _is_row(value)]
+    rows = [value for value in outputs.values() if _length(value)]
     chosen = _chosen(file, [row for row in rows if row.name in tops] or rows, wanted)
     indices = tops.get(chosen.name)
     if indices and outputs[indices].dtype != "int64":
-        raise ModelFileError(f"{indices} is {outputs[indices]}, and indices of classes are int64")
-    count = int((chosen.shape or ())[-1])
+        raise _refusal(f"{indices} is {outputs[indices]}, and indices of classes are int64")
+    count = _length(chosen)
     return Scores(
         chosen.name, indices, count, _kind(file, chosen.name), _classes(file, count, bool(indices))
     )
@@ -203,17 +202,18 @@ def _chosen(file: OnnxFile, rows: list[OnnxValue], wanted: str | None) -> OnnxVa
         rows = [row for row in rows if row.name == wanted]
     if not rows:
         listed = ", ".join(f"{value.name} {value}" for value in file.outputs)
-        raise ModelFileError(
+        raise _refusal(
             f"gives no scores of classes: {listed}", hint="a page shows an output float32[N, K]"
         )
     names = decoded(file.metadata.get("graphcnn.classes"))
-    fitting = [row for row in rows if isinstance(names, list) and row.shape[-1:] == (len(names),)]
+    count = len(names) if isinstance(names, list) else None
+    fitting = [row for row in rows if _length(row) == count]
     certain = [row for row in rows if _kind(file, row.name)]
     for some in (rows, fitting, certain):
         if len(some) == 1:
             return some[0]
     listed = ", ".join(row.name for row in rows)
-    raise ModelFileError(
+    raise _refusal(
         f"several outputs may be the scores of classes: {listed}",
         hint=f"name one, as in --scores {rows[0].name}",
     )
@@ -238,10 +238,15 @@ def _classes(file: OnnxFile, count: int, is_top: bool) -> tuple[str, ...]:
         return ()
     names = decoded(text)
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ModelFileError("its graphcnn.classes is not a JSON list of names")
+        raise _refusal("its graphcnn.classes is not a JSON list of names")
     if not is_top and len(names) != count and (count, len(names)) != (1, 2):
-        raise ModelFileError(f"has names of {len(names)} classes, and scores {count}")
+        raise _refusal(f"has names of {len(names)} classes, and scores {count}")
     return tuple(names)
+
+
+def _refusal(message: str, hint: str | None = None) -> ModelFileError:
+    """Names of the file's are in it, which may be anyone's text."""
+    return ModelFileError(printable(message), hint=hint and printable(hint))
 
 
 def _stated(file: OnnxFile, key: str) -> Mapping[str, Any]:
@@ -250,11 +255,11 @@ def _stated(file: OnnxFile, key: str) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _is_row(value: OnnxValue) -> bool:
+def _length(value: OnnxValue) -> int:
+    """How many numbers a row has; 0 where a value is no row."""
     sizes = value.shape or ()
-    return (
-        value.dtype == "float32" and len(sizes) == 2 and isinstance(sizes[1], int) and sizes[1] > 0
-    )
+    is_row = value.dtype == "float32" and len(sizes) == 2 and isinstance(sizes[1], int)
+    return int(sizes[1]) if is_row else 0
 
 
 def _is_map(value: OnnxValue) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,9 @@ import click
 
 if TYPE_CHECKING:
     from graphcnn.bundle import WebBundle
+
+
+_MOST_LISTED = 8
 
 
 @click.group("bundle", short_help="Write a folder that runs a model: a page for the browser.")
@@ -62,29 +66,32 @@ def web(model: Path, output: Path, runtime: Path | None, scores: str | None, for
 def _tell(made: WebBundle) -> None:
     from graphcnn.report.format import printable, size_in_bytes
 
-    contract, sizes = made.contract, made.sizes
+    contract, sizes, scores = made.contract, made.sizes, made.contract.scores
     model = sum(size for name, size in sizes.items() if name.startswith("model.onnx"))
-    runtime = sum(sizes[name] for name in made.runtime.files)
-    scored = f"{contract.scores.count} {'top ' if contract.scores.indices else ''}scores"
-    rows = [
-        ("input", f"{printable(contract.image.name)}: {contract.image}"),
-        ("output", f"{printable(contract.scores.name)}: {scored}"),
-        ("shown", ", ".join(printable(item.name) for item in contract.maps)),
-        ("unshown", ", ".join(map(printable, contract.unshown))),
-        (
-            "size",
-            f"model {size_in_bytes(model)}, onnxruntime-web {made.runtime.version} "
-            f"{size_in_bytes(runtime)}",
-        ),
-        (
-            "serve",
-            f"python3 -m http.server --bind localhost --directory {shlex.quote(str(made.folder))}",
-        ),
-        ("open", "http://localhost:8000/"),
-    ]
-    if not made.by_graphcnn:
-        rows.insert(1, ("note", "graphcnn did not write it: it is given raw pixels, 0 to 255"))
+    runtime = size_in_bytes(sum(sizes[name] for name in made.runtime.files))
+    scored = f"the {scores.count} highest scores" if scores.indices else f"{scores.count} scores"
+    place = shlex.quote(str(made.folder))
+    rows = {
+        "input": f"{printable(contract.image.name)}: {contract.image}",
+        "note": ""
+        if made.by_graphcnn
+        else "graphcnn did not write it: it is given raw pixels, 0 to 255",
+        "output": f"{printable(scores.name)}: {scored}",
+        "maps": _listed([item.name for item in contract.maps]),
+        "unshown": _listed(contract.unshown),
+        "size": f"model {size_in_bytes(model)}, onnxruntime-web {made.runtime.version} {runtime}",
+        "serve": f"python3 -m http.server --bind localhost --directory {place}",
+        "open": "http://localhost:8000/",
+    }
     click.echo(f"saved in {made.folder}: {len(sizes)} files, {size_in_bytes(sum(sizes.values()))}")
-    for label, text in rows:
+    for label, text in rows.items():
         if text:
             click.echo(f"  {label:<8} {text}")
+
+
+def _listed(names: Sequence[str]) -> str:
+    from graphcnn.report.format import printable
+
+    left = len(names) - _MOST_LISTED
+    more = [f"and {left} more"] if left > 0 else []
+    return ", ".join([*map(printable, names[:_MOST_LISTED]), *more])

@@ -1,4 +1,4 @@
-""".onnx files of every kind that a page takes, written by hand; and stand-ins for what runs them."""
+""".onnx files of every kind that a page takes, and a stand-in for what runs them."""
 
 from __future__ import annotations
 
@@ -137,9 +137,9 @@ def nearest(path: Path) -> Path:
         size = [max(round(side * scale), 1) for side in reversed(inked.shape)]
         image = Image.fromarray((inked / 16 * 255).astype(np.uint8)).resize(size)
         pixels = np.asarray(image, np.float32)
-        total = pixels.sum()
+        total = float(pixels.sum())
         y, x = (
-            int(round(14 - (pixels.sum(axis=1 - axis) @ (np.arange(n) + 0.5)) / total))
+            round(14 - float(pixels.sum(axis=1 - axis) @ (np.arange(n) + 0.5)) / total)
             for axis, n in enumerate(pixels.shape)
         )
         field = np.zeros((28, 28), np.float32)

@@ -20,7 +20,8 @@ const named = (text) => el("bdi", {}, text);
 
 const plural = (number, noun, nouns = `${noun}s`) =>
   `${number.toLocaleString("en")} ${number === 1 ? noun : nouns}`;
-const megabytes = (bytes) => `${(bytes / 2 ** 20).toFixed(bytes < 2 ** 20 ? 2 : 1)} MiB`;
+const sizeOf = (bytes) => (bytes < 2 ** 20
+  ? `${(bytes / 2 ** 10).toFixed(1)} KiB` : `${(bytes / 2 ** 20).toFixed(1)} MiB`);
 const milliseconds = (time) => `${time.toFixed(time < 10 ? 1 : 0)} ms`;
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
 const decimal = (value) => Number(value.toPrecision(3)).toString();

@@ -37,12 +37,14 @@ function makeTabs() {
 }
 
 function makeHead() {
-  const colors = input.colors === "grey" ? "grey" : "colour";
+  const kind = input.colors === "grey" ? "grey" : "colour";
+  // Of the highest scores alone it cannot be told how many there are.
+  const number = classes.length || (scores.indices ? 0 : Math.max(scores.count, 2));
+  const task = number ? `tells ${plural(number, "class", "classes")} apart` : "names their classes";
   byId("name").append(named(contract.name));
-  byId("about").textContent = `Takes ${colors} images of ${input.height}×${input.width} and tells `
-    + `${plural(Math.max(classes.length, scores.indices ? 0 : scores.count), "class", "classes")} `
-    + "apart. It runs in this browser, and no image leaves it.";
-  byId("facts").append(named(contract.file), ` ${megabytes(contract.bytes)}, `
+  byId("about").textContent = `Takes ${kind} images of ${input.height}×${input.width} and ${task}. `
+    + "It runs in this browser, and no image leaves it.";
+  byId("facts").append(named(contract.file), ` ${sizeOf(contract.bytes)}, `
     + `onnxruntime-web ${contract.runtime}`);
 }
 

@@ -19,23 +19,24 @@ function softmax(values) {
 const sigmoid = (value) => 1 / (1 + Math.exp(-value));
 
 const NOTES = {
-  logits: "The model gives logits. The page makes probabilities of them.",
+  softmax: "Softmax of the model's logits.",
+  sigmoid: "Sigmoid of the model's logit.",
   each: "Each class has a probability of its own.",
-  top: "The model gives its highest scores alone, and the page shows them as they are.",
+  values: "Values as the model gives them.",
 };
 
 // The probability of each class, and what is to be said of it.
 function probabilities(values) {
   const isShare = values.every((value) => value >= 0 && value <= 1);
-  if (scores.indices) return [values, isShare ? "" : "top"];
+  if (scores.indices) return [values, isShare ? "" : "values"];
   if (values.length === 1) {
     const share = isShare ? values[0] : sigmoid(values[0]);
-    return [[1 - share, share], isShare ? "" : "logits"];
+    return [[1 - share, share], isShare ? "" : "sigmoid"];
   }
   if (scores.kind === "sigmoid") return [values, "each"];
   const sum = values.reduce((total, value) => total + value, 0);
   const isSure = isShare && (scores.kind === "softmax" || Math.abs(sum - 1) <= TOLERANCE);
-  return isSure ? [values, ""] : [softmax(values), "logits"];
+  return isSure ? [values, ""] : [softmax(values), "softmax"];
 }
 
 function ranked(outputs) {
@@ -67,7 +68,7 @@ function fillRows() {
   const total = Math.min(Math.max(scores.count, 2), MANY), shown = Math.min(rowsShown, total);
   while (made.length < shown) made.push(makeRow());
   byId("classes").replaceChildren(...made.slice(0, shown).map(({ row }) => row));
-  for (let place = 0; place < shown; place += 1) fillRow(place, rows[place], note === "top");
+  for (let place = 0; place < shown; place += 1) fillRow(place, rows[place], note === "values");
   byId("more").hidden = total <= FEW;
   byId("more").textContent = rowsShown > FEW ? `Show the top ${FEW}`
     : `Show ${total < scores.count ? `the top ${total}` : `all ${total}`}`;
@@ -78,7 +79,7 @@ function fillRows() {
 
 function tell([best, note]) {
   const name = nameOf(best.index);
-  const text = note === "top" ? `${name}, ${decimal(best.share)}` : `${name}, ${percent(best.share)}`;
+  const text = note === "values" ? `${name}, ${decimal(best.share)}` : `${name}, ${percent(best.share)}`;
   byId("best").replaceChildren(named(name));
   // A camera gives the same class many times a second: it is read aloud when it is another.
   if (!byId("camera-panel").hidden && said.startsWith(`${name},`)) return;
