@@ -212,7 +212,8 @@ def test_digits_drawn_are_recognised_which_needs_a_browser(opened: Opened, digit
     for digit, strokes in DIGITS.items():
         draw(page, strokes)
         says(page, digit)
-        wait(page, f"document.getElementById('said').innerText.startsWith('{digit},')")
+        share = "document.querySelector('#classes data').innerText"
+        wait(page, f"document.getElementById('said').innerText === '{digit}, ' + {share}")
         assert page.locator("#time").inner_text().endswith(" ms")
         assert page.locator("#note").inner_text() == "Softmax of the model's logits."
         page.get_by_role("button", name="Clear").click()
@@ -336,7 +337,8 @@ def test_top_classes_and_independent_ones_which_needs_a_browser(
     page = opened(model)
     upload(page, image)
     (shares,) = expected(model, image).values()
-    assert shown(page) == pytest.approx({f"class {i}": s for i, s in enumerate(shares[0])})
+    each = {f"class {i}": share for i, share in enumerate(shares[0])}
+    assert shown(page) == pytest.approx(each, abs=1e-6)
     assert page.locator("#note").inner_text() == "Each class has a probability of its own."
 
 

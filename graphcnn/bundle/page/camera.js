@@ -1,10 +1,14 @@
 // The camera: the middle of each picture, of the input's proportions.
 
 const REFUSED = {
-  NotAllowedError: "The browser was not allowed to use the camera. Allow it for this page, and start again.",
+  NotAllowedError: "The browser was not allowed to use the camera. Allow it for this page, and start "
+    + "again.",
   NotFoundError: "There is no camera.",
   NotReadableError: "The camera cannot be read: something else may be using it.",
 };
+
+// Of a phone's cameras the one on its back.
+const WANTED = { video: { facingMode: "environment" } };
 
 let stream = null;
 
@@ -37,7 +41,7 @@ async function startCamera() {
   }
   byId("start").disabled = true;
   try {
-    const found = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
+    const found = await navigator.mediaDevices.getUserMedia(WANTED);
     if (byId("camera-panel").hidden) {
       found.getTracks().forEach((track) => track.stop());
       return;

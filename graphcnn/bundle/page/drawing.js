@@ -15,7 +15,8 @@ const strokes = [];
 const pen = { at: [FIELD / 2, FIELD / 2], isDown: false };
 
 function trace(brush, width, placed) {
-  Object.assign(brush, { lineWidth: width, lineCap: "round", lineJoin: "round", strokeStyle: "#fff" });
+  Object.assign(brush, { lineWidth: width, lineCap: "round", lineJoin: "round" });
+  brush.strokeStyle = "#fff";
   for (const stroke of strokes) {
     brush.beginPath();
     stroke.map(placed).forEach(([x, y]) => brush.lineTo(x, y));
@@ -48,7 +49,7 @@ function centreOfMass(values, side) {
 }
 
 function digit() {
-  const points = strokes.flat(), [xs, ys] = [0, 1].map((axis) => points.map((point) => point[axis]));
+  const [xs, ys] = [0, 1].map((axis) => strokes.flat().map((point) => point[axis]));
   const [left, top] = [Math.min(...xs), Math.min(...ys)];
   const longer = Math.max(Math.max(...xs) - left, Math.max(...ys) - top);
   const scale = Math.min((BOX - STROKE) / longer, (LARGEST * SIDE) / FIELD) * FINE;
@@ -57,7 +58,9 @@ function digit() {
   const drawn = (x, y) => {
     brush.fillStyle = "#000";
     brush.fillRect(0, 0, side, side);
-    trace(brush, STROKE * FINE, (point) => [(point[0] - left) * scale + x, (point[1] - top) * scale + y]);
+    trace(brush, STROKE * FINE, ([across, down]) => [
+      (across - left) * scale + x, (down - top) * scale + y,
+    ]);
     return pixelsOf(brush.getImageData(0, 0, side, side));
   };
   const edge = STROKE * FINE, [x, y] = centreOfMass(drawn(edge, edge).pixels, side);
@@ -98,17 +101,34 @@ function withPointer(field) {
   });
 }
 
+function movePen(step) {
+  pen.at = pen.at.map((at, axis) => Math.min(Math.max(at + step[axis] * KEY_STEP, 0), FIELD));
+  if (!pen.isDown) {
+    paint();
+    return;
+  }
+  strokes.at(-1).push(pen.at);
+  drawn();
+}
+
+function turnPen() {
+  pen.isDown = !pen.isDown;
+  byId("pen").textContent = pen.isDown ? "Pen down" : "Pen up";
+  if (!pen.isDown) {
+    paint();
+    return;
+  }
+  strokes.push([pen.at]);
+  drawn();
+}
+
 function withKeys(field) {
   field.addEventListener("keydown", (event) => {
     const step = KEYS[event.key];
     if (event.ctrlKey || event.metaKey || event.altKey || !(step || event.key === " ")) return;
     event.preventDefault();
-    if (step) pen.at = pen.at.map((at, axis) => Math.min(Math.max(at + step[axis] * KEY_STEP, 0), FIELD));
-    else if (!event.repeat) pen.isDown = !pen.isDown;
-    if (!pen.isDown) paint();
-    else if (step) { strokes.at(-1).push(pen.at); drawn(); }
-    else { strokes.push([pen.at]); drawn(); }
-    byId("pen").textContent = pen.isDown ? "Pen down" : "Pen up";
+    if (step) movePen(step);
+    else if (!event.repeat) turnPen();
   });
   for (const event of ["focus", "blur"]) field.addEventListener(event, paint);
 }

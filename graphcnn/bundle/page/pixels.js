@@ -17,13 +17,13 @@ function pixelsOf({ data, width, height }) {
       const sum = 19595 * data[from] + 38470 * data[from + 1] + 7471 * data[from + 2];
       pixels[at] = (sum + (1 << (GREY_BITS - 1))) >> GREY_BITS;
     } else {
-      for (let channel = 0; channel < depth; channel += 1) pixels[at + channel] = data[from + channel];
+      pixels.set(data.subarray(from, from + depth), at);
     }
   }
   return { pixels, width, height };
 }
 
-// For each place of a new size: the first of the old places that it is a mean of, and their weights.
+// For each place of a new size: the first of the old ones that it is a mean of, and their weights.
 function weightsOf(old, size) {
   const scale = old / size, reach = Math.max(scale, 1);
   return Array.from({ length: size }, (_, place) => {

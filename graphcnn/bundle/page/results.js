@@ -4,14 +4,18 @@ const FEW = 5, MANY = 100;
 // How far from 1 probabilities may sum up.
 const TOLERANCE = 1e-3;
 const TIMES_KEPT = 20;
+// In milliseconds: what is read aloud waits for what comes right after it.
+const PAUSE = 600;
 
 const times = [];
-let rowsShown = FEW, last = null, said = "";
+let rowsShown = FEW, last = null;
+let said = "", newest = null, speaking = null;
 
 const nameOf = (index) => (classes.length ? classes[index] ?? `class ${index}` : `class ${index}`);
 
 function softmax(values) {
-  const most = values.reduce((a, b) => Math.max(a, b)), powers = values.map((value) => Math.exp(value - most));
+  const most = values.reduce((a, b) => Math.max(a, b));
+  const powers = values.map((value) => Math.exp(value - most));
   const sum = powers.reduce((total, power) => total + power, 0);
   return powers.map((power) => power / sum);
 }
@@ -77,13 +81,19 @@ function fillRows() {
   return [rows[0], note];
 }
 
+// Reads the newest result aloud; a camera's only when it is another class.
+function speak() {
+  speaking = null;
+  const isSame = said.startsWith(`${newest.name},`);
+  if (!byId("camera-panel").hidden && isSame) return;
+  byId("said").textContent = said = newest.text;
+}
+
 function tell([best, note]) {
   const name = nameOf(best.index);
-  const text = note === "values" ? `${name}, ${decimal(best.share)}` : `${name}, ${percent(best.share)}`;
   byId("best").replaceChildren(named(name));
-  // A camera gives the same class many times a second: it is read aloud when it is another.
-  if (!byId("camera-panel").hidden && said.startsWith(`${name},`)) return;
-  byId("said").textContent = said = text;
+  newest = { name, text: `${name}, ${(note === "values" ? decimal : percent)(best.share)}` };
+  speaking ??= setTimeout(speak, PAUSE);
 }
 
 function takeScores(found) {
@@ -93,8 +103,7 @@ function takeScores(found) {
   const sorted = [...times].sort((a, b) => a - b), middle = sorted[sorted.length >> 1];
   tell(fillRows());
   byId("time").textContent = milliseconds(found.time);
-  byId("times").textContent = times.length > 1
-    ? `median ${milliseconds(middle)}` : "";
+  byId("times").textContent = times.length > 1 ? `median ${milliseconds(middle)}` : "";
   show(byId("seen"), found.image);
   document.documentElement.dataset.runs = Number(document.documentElement.dataset.runs ?? 0) + 1;
 }
@@ -113,6 +122,8 @@ function makeResults() {
 function forget() {
   drop();
   last = null;
+  clearTimeout(speaking);
+  speaking = null;
   said = "";
   times.length = 0;
   fillRows();
