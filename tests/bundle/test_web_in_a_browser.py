@@ -461,6 +461,7 @@ def test_what_cannot_be_loaded_is_said_which_needs_a_browser(
     bundle_web(file(tmp_path / "m.onnx"), folder / "broken", package)
     page = browser.new_page()
     page.goto((folder / "broken" / "index.html").as_uri())
+    page.get_by_role("tab", name="Camera").click()
     assert "python3 -m http.server" in page.locator("#problem").inner_text()
     (folder / "broken" / "model.onnx").unlink()
     page.goto(f"{address}/broken/")

@@ -26,10 +26,18 @@ const milliseconds = (time) => `${time.toFixed(time < 10 ? 1 : 0)} ms`;
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
 const decimal = (value) => Number(value.toPrecision(3)).toString();
 
-// Problems stay in sight until what was wrong has gone right.
-function complain(message) {
-  byId("problem").textContent = message ?? "";
+// Problems stay in sight until what was wrong has gone right; without a model nothing does.
+let failure = "";
+
+function complain(message = failure) {
+  byId("problem").textContent = message;
   byId("problem").hidden = !message;
+}
+
+function fail(message) {
+  failure = message;
+  complain();
+  document.documentElement.dataset.state = "failed";
 }
 
 const reasonOf = (error) => String(error?.message ?? error).trim().slice(0, 300);

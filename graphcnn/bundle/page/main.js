@@ -57,23 +57,23 @@ async function start() {
   makeCamera();
   makeTabs();
   openTab(TABS[0]);
-  const state = document.documentElement.dataset;
   if (location.protocol === "file:") {
-    complain("A browser does not load a model from a file. Serve this folder, for example with "
+    fail("A browser does not load a model from a file. Serve this folder, for example with "
       + "python3 -m http.server, and open http://localhost:8000/");
-    state.state = "failed";
     return;
   }
+  const state = document.documentElement.dataset;
   state.state = "loading";
   try {
     const { outputs } = await load((share) => { byId("loading").value = share; });
-    openPanels().forEach((panel) => layOut(panel, outputs[panel.name]));
+    panels.filter(({ name }) => outputs[name])
+      .forEach((panel) => layOut(panel, outputs[panel.name]));
     state.state = "ready";
-    if (waiting) await run(waiting);
   } catch (error) {
-    complain(`The model cannot be loaded: ${reasonOf(error)}`);
-    state.state = "failed";
+    fail(`The model cannot be loaded: ${reasonOf(error)}`);
+    return;
   }
+  if (waiting) run(waiting);
 }
 
 start();
