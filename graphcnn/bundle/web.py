@@ -95,7 +95,7 @@ def bundle_web(
         "runtime": web.version,
     }
     page = html_document(
-        files(__package__) / "page", _SCRIPTS, data, contract.name, allowed=_ALLOWED
+        files(f"{__package__}.page"), _SCRIPTS, data, contract.name, allowed=_ALLOWED
     )
     with new_folder(target, force) as partial:
         for name, path in copied.items():
