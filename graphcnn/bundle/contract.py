@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from graphcnn.errors import ErrorGroup, GraphCNNError, ModelFileError, did_you_mean
 from graphcnn.onnx_file import OnnxFile
 from graphcnn.onnx_file.values import OnnxValue
 from graphcnn.report.format import printable
-from graphcnn.runtime.signature import decoded, guessed_layout
+from graphcnn.runtime.signature import guessed_layout
+
+T = TypeVar("T")
 
 _MOST_PIXELS = 4096 * 4096
 _MOST_BYTES = 2**30
@@ -169,7 +173,9 @@ def _image(file: OnnxFile) -> ImageInput:
         raise _refusal(f"{said}, and images have 1 to {_MOST_PIXELS:,} pixels")
     if channels not in _COLORS:
         raise _refusal(f"{said} ({layout}), and images have 1, 3 or 4 channels")
-    colors = _stated(file, "input_colors").get(value.name, _COLORS[channels][0])
+    colors = (_stated(file, "input_colors", dict[str, str]) or {}).get(
+        value.name, _COLORS[channels][0]
+    )
     if colors not in _COLORS[channels]:
         known = " or ".join(_COLORS[channels])
         raise _refusal(f"{said} of the colors {colors!r:.40}, and a page gives {known}")
@@ -182,8 +188,8 @@ def _scores(file: OnnxFile, wanted: str | None) -> Scores:
         raise _refusal(f"has no output named {wanted!r:.80}", hint=did_you_mean(wanted, outputs))
     tops = {
         row: indices
-        for indices, row in _stated(file, "top_classes").items()
-        if isinstance(row, str) and row in outputs and indices in outputs
+        for indices, row in (_stated(file, "top_classes", dict[str, str]) or {}).items()
+        if row in outputs and indices in outputs
     }
     rows = [value for value in outputs.values() if _length(value)]
     chosen = _chosen(file, [row for row in rows if row.name in tops] or rows, wanted)
@@ -205,9 +211,8 @@ def _chosen(file: OnnxFile, rows: list[OnnxValue], wanted: str | None) -> OnnxVa
         raise _refusal(
             f"gives no scores of classes: {listed}", hint="a page shows an output float32[N, K]"
         )
-    names = decoded(file.metadata.get("graphcnn.classes"))
-    count = len(names) if isinstance(names, list) else None
-    fitting = [row for row in rows if _length(row) == count]
+    names = _stated(file, "classes", list[str])
+    fitting = [row for row in rows if names and _length(row) == len(names)]
     certain = [row for row in rows if _kind(file, row.name)]
     for some in (rows, fitting, certain):
         if len(some) == 1:
@@ -233,12 +238,9 @@ def _kind(file: OnnxFile, name: str) -> str:
 
 
 def _classes(file: OnnxFile, count: int, is_top: bool) -> tuple[str, ...]:
-    text = file.metadata.get("graphcnn.classes")
-    if text is None:
+    names = _stated(file, "classes", list[str])
+    if names is None:
         return ()
-    names = decoded(text)
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise _refusal("its graphcnn.classes is not a JSON list of names")
     if not is_top and len(names) != count and (count, len(names)) != (1, 2):
         raise _refusal(f"has names of {len(names)} classes, and scores {count}")
     return tuple(names)
@@ -249,10 +251,13 @@ def _refusal(message: str, hint: str | None = None) -> ModelFileError:
     return ModelFileError(printable(message), hint=hint and printable(hint))
 
 
-def _stated(file: OnnxFile, key: str) -> Mapping[str, Any]:
-    """What the metadata, which may be anyone's text, says by the name of an input or output."""
-    found = decoded(file.metadata.get(f"graphcnn.{key}"))
-    return found if isinstance(found, dict) else {}
+def _stated(file: OnnxFile, key: str, kind: type[T]) -> T | None:
+    """What the metadata, which may be anyone's text, says under this key."""
+    text = file.metadata.get(f"graphcnn.{key}")
+    try:
+        return None if text is None else msgspec.json.decode(text, type=kind)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise _refusal(f"its graphcnn.{key} cannot be read: {error}") from None
 
 
 def _length(value: OnnxValue) -> int:

@@ -116,7 +116,7 @@ def read_signature(session: Any) -> Signature:
     """
     metadata = session.get_modelmeta().custom_metadata_map
     inputs, outputs, classes = (
-        decoded(metadata.get(f"graphcnn.{key}"))
+        _decoded(metadata.get(f"graphcnn.{key}"))
         for key in ("input_layouts", "output_layouts", "classes")
     )
     return Signature(
@@ -126,7 +126,7 @@ def read_signature(session: Any) -> Signature:
     )
 
 
-def decoded(text: str | None) -> Any:
+def _decoded(text: str | None) -> Any:
     """JSON that somebody else may have written: None where it is not JSON."""
     try:
         return json.loads(text or "null")
