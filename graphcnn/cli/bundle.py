@@ -18,7 +18,12 @@ _MOST_LISTED = 8
 
 @click.group("bundle", short_help="Write a folder that runs a model: a page for the browser.")
 def command() -> None:
-    """Write a folder that has a model and all that runs it."""
+    """Write a folder that has a model and all that runs it.
+
+    \b
+    Examples:
+      graphcnn bundle web model.onnx -o site
+    """
 
 
 @command.command("web")
