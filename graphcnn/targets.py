@@ -216,6 +216,8 @@ _ALL = (
             "auto_pad SAME_LOWER": f"{_WRONG} (4.14)",
             "uneven pads in 1D": f"{_WRONG} (4.14)",
             "pads before a kernel of 1": "reads what is not its own",
+            "depthwise windows of 3 that overreach": f"{_WRONG} (4.14)",
+            "linear Resize of one row": f"{_WRONG} (5.0)",
             "uneven pads of ConvTranspose": f"{_LOADS} (4.14)",
             "dilations of ConvTranspose": f"{_WRONG} (4.14)",
             "ConvTranspose 1D": f"{_LOADS} (4.14)",
@@ -233,7 +235,7 @@ _ALL = (
         },
         whole=frozenset({"HardSwish"}),
         precisions={
-            "int8": "refuses QDQ (5.0), or gives wrong values for batches (4.14)",
+            "int8": "does not load a Gemm with a bias (5.0), gives wrong values for batches (4.14)",
         },
         int8="none",
         notes="4.6 also needs kernel_shape on Conv, transB on Gemm, and weights in float32",
@@ -241,9 +243,18 @@ _ALL = (
     Profile(
         name="tract",
         version="0.23.9",
-        refused={"alpha of Celu": _WRONG, "float16": "refuses Gemm in float16"},
-        precisions={"fp16-body": "refuses Gemm in float16"},
+        refused={
+            "alpha of Celu": _WRONG,
+            "float16": "refuses Gemm in float16",
+            **dict.fromkeys(_NO_INTEGERS, f"{_WRONG} for Softmax between 8-bit integers"),
+        },
+        precisions={
+            "fp16-body": "refuses Gemm in float16",
+            "int8": "gives wrong values for Softmax and others between 8-bit integers, signed or "
+            "not, and does not load strided 1x1 convolutions of them",
+        },
         whole=frozenset({"HardSwish"}),
+        int8="none",
         fp16="weights",
     ),
     Profile(
@@ -268,7 +279,7 @@ _ALL = (
         precisions={"int8": "crashes on QDQ, and gives wrong values for weights alone"},
         whole=frozenset({"HardSwish"}),
         int8="none",
-        notes="give it the float file, and quantize with its own tools",
+        notes="its WINOGRAD_MEMORY_LEVEL must be 0 for 1e-5; int8: give its own tools the float file",
     ),
     Profile(
         name="ncnn",
@@ -314,7 +325,7 @@ _ALL = (
             "auto_pad SAME_LOWER": f"{_WRONG} (pools)",
             "linear Resize by other scales than the sizes'": _WRONG,
             "shape arithmetic": _LOADS,
-            **dict.fromkeys(("Celu", "Swish"), _LOADS),
+            **dict.fromkeys(("Celu", "Expand", "Swish"), _LOADS),
         },
         whole=frozenset({"HardSwish"}),
         notes="float16 throughout needs batch normalization folded, as compile folds it",

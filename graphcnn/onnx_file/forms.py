@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from graphcnn.ops.forms import overreaching
+
 from .values import OnnxValue
 
 if TYPE_CHECKING:
@@ -106,6 +108,13 @@ def _dilated(item: Item) -> bool:
     return any(d != 1 for d in item.attributes.get("dilations", ()))
 
 
+def _overreaching(item: Item) -> bool:
+    """Whether there is one kernel a channel, of the kind that `overreaching` tells."""
+    x, kernel = (value and value.shape for value in item.operands[:2])
+    depthwise = kernel is not None and kernel[:2] == (item.attributes.get("group", 1), 1) != (1, 1)
+    return depthwise and overreaching(item.attributes, (x or (None,) * 4)[2:])
+
+
 def _auto_pad(kind: str) -> Callable[[Item], bool]:
     return lambda item: item.text("auto_pad", "NOTSET") == kind
 
@@ -154,6 +163,12 @@ def _resize(mode: str, *coordinates: str) -> Callable[[Item], bool]:
     return holds
 
 
+def _one_row(item: Item) -> bool:
+    shape = item.operands[0].shape if item.operands[0] else None
+    linear = item.text("mode", "nearest") == "linear"
+    return linear and shape is not None and len(shape) == 4 and shape[2] == 1 != shape[3]
+
+
 def _other_scale(item: Item) -> bool:
     """Whether a linear resize has scales that are not the ratios of its sizes."""
     before, after = item.operands[0], item.result
@@ -187,6 +202,9 @@ FORMS: dict[str, Form] = {
         ("Conv",),
         _padded_point,
         "a ZeroPadding before it",
+    ),
+    "depthwise windows of 3 that overreach": Form(
+        ("Conv",), _overreaching, "a ZeroPadding2D before it, and padding: valid"
     ),
     "dilations of Conv 3D": Form(
         ("Conv",), lambda i: i.spatial == 3 and _dilated(i), "a kernel without dilation"
@@ -280,6 +298,7 @@ FORMS: dict[str, Form] = {
     "linear Resize, asymmetric": Form(
         ("Resize",), _resize("linear", "asymmetric"), "half_pixel or align_corners"
     ),
+    "linear Resize of one row": Form(("Resize",), _one_row, "a Concatenate of it with itself"),
     "cubic Resize": Form(
         ("Resize",), lambda i: i.text("mode", "nearest") == "cubic", "interpolation: bilinear"
     ),

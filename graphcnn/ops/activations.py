@@ -291,8 +291,9 @@ class GELU(ActivationFunction):
 
     def apply(self, ctx: Lowering, x: str) -> str:
         inner = self._tanh(ctx, x) if self.approximate else self._erf(ctx, x)
-        product = ctx.emit("Mul", [x, ctx.emit("Add", [inner, ctx.constant(1.0)])])
-        return ctx.emit("Mul", [product, ctx.constant(0.5)])
+        # In this order: MNN makes its own, coarser function of x * (1 + erf) * 0.5.
+        half = ctx.emit("Mul", [x, ctx.constant(0.5)])
+        return ctx.emit("Mul", [half, ctx.emit("Add", [inner, ctx.constant(1.0)])])
 
     def _erf(self, ctx: Lowering, x: str) -> str:
         return ctx.emit("Erf", [ctx.emit("Div", [x, ctx.constant(math.sqrt(2))])])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from graphcnn.types import DType, is_symbolic
@@ -19,8 +20,9 @@ _STEEP = 1e30
 def padded(ctx: Lowering, x: str, pads: list[int], fill: float = 0.0) -> str:
     """Emit zeros around the spatial axes of the first input, which is channels first.
 
-    Where no Pad is taken they are the pads of a convolution that changes nothing. Its kernel is 3
-    wide: OpenCV pads before a kernel of 1 with what lies in its memory.
+    Where no Pad is taken they are the pads of a convolution that changes nothing. Its kernel is
+    wider than 1, before which OpenCV pads with what lies in its memory, and but in 1D not 3 wide,
+    see `overreaching`.
 
     Args:
         ctx: The lowering.
@@ -36,16 +38,16 @@ def padded(ctx: Lowering, x: str, pads: list[int], fill: float = 0.0) -> str:
         amounts = ctx.constant([0, 0, *befores, 0, 0, *afters], DType.int64)
         return ctx.emit("Pad", [x, amounts, ctx.constant(fill)], mode="constant")
     even = axes > 1 or befores == afters or ctx.takes("uneven pads in 1D")
-    made = pads if even else [max(pads)] * 2
-    channels = known_channels(ctx.inputs[0])
-    kernel = np.zeros((channels, 1, *(3,) * axes))
-    kernel.reshape(channels, -1)[:, 3**axes // 2] = 1
+    befores, afters = (befores, afters) if even else ([max(pads)], [max(pads)])
+    channels, width = known_channels(ctx.inputs[0]), 3 if axes == 1 else 2
+    kernel = np.zeros((channels, 1, *(width,) * axes))
+    kernel[(..., *(1,) * axes)] = 1
     x = ctx.emit(
         "Conv",
         [x, ctx.constant(kernel)],
-        kernel_shape=[3] * axes,
+        kernel_shape=[width] * axes,
         strides=[1] * axes,
-        pads=[pad + 1 for pad in made],
+        pads=[*(pad + 1 for pad in befores), *(pad + width - 2 for pad in afters)],
         group=channels,
     )
     return x if even else cropped(ctx, x, [max(pads) - pads[1]], [max(pads) - pads[0]])
@@ -53,11 +55,38 @@ def padded(ctx: Lowering, x: str, pads: list[int], fill: float = 0.0) -> str:
 
 def convolution_input(ctx: Lowering, attributes: dict[str, Any]) -> str:
     """The input of a convolution, padded where its own pads would not be taken."""
-    (x,), pads = ctx.operands, attributes["pads"]
-    if len(pads) != 2 or pads[0] == pads[1] or ctx.takes("uneven pads in 1D"):
+    (x,), pads, sizes = ctx.operands, attributes["pads"], ctx.inputs[0].spatial
+    depthwise = attributes.get("group", 1) == known_channels(ctx.inputs[0]) > 1
+    forms = {
+        "uneven pads in 1D": len(pads) == 2 and pads[0] != pads[1],
+        "pads before a kernel of 1": any(pads) and set(attributes["kernel_shape"]) == {1},
+        "depthwise windows of 3 that overreach": depthwise and overreaching(attributes, sizes),
+    }
+    if all(ctx.takes(name) for name, held in forms.items() if held):
         return x
-    attributes["pads"] = [0, 0]
+    attributes["pads"] = [0] * len(pads)
     return padded(ctx, x, pads)
+
+
+def overreaching(attributes: Mapping[str, Any], sizes: Sequence[Any]) -> bool:
+    """Whether OpenCV 4.14 reads what is not the image's, for a depthwise kernel of 3x3.
+
+    Its code for these takes it that of a window, beginning at most one position before the image,
+    one row or column lies outside at the most.
+
+    Args:
+        attributes: The convolution's.
+        sizes: The input's spatial axes; one that is not known is taken for a large one.
+    """
+    strides, dilations = attributes.get("strides", [1, 1]), attributes.get("dilations", [1, 1])
+    pads = attributes.get("pads", [0] * 4)
+    if list(attributes.get("kernel_shape", ())) != [3, 3] or max(pads[:2]) > 1:
+        return False
+    for n, before, after, s, d in zip(sizes, pads[:2], pads[2:], strides, dilations, strict=True):
+        beyond = after - (n + before + after - 2 * d - 1) % s if isinstance(n, int) else after
+        if beyond > d or (before and (d > 1 or n == 1)):
+            return True
+    return False
 
 
 def pooling_input(ctx: Lowering, attributes: dict[str, Any]) -> str:
@@ -157,7 +186,8 @@ def softsign(ctx: Lowering, x: str) -> str:
     """Emit ``x / (1 + abs(x))``."""
     if ctx.takes("Softsign"):
         return ctx.emit("Softsign", [x])
-    return ctx.emit("Div", [x, ctx.emit("Add", [ctx.emit("Abs", [x]), ctx.constant(1.0)])])
+    # The other way round pnnx makes a Softsign of it again, which ncnn has not.
+    return ctx.emit("Div", [x, ctx.emit("Add", [ctx.constant(1.0), ctx.emit("Abs", [x])])])
 
 
 def parametric(ctx: Lowering, x: str, alpha: str) -> str:

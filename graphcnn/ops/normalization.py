@@ -212,12 +212,12 @@ class GroupNormalization(SampleNormalization, SpatialOp):
         # their sizes, and the others stay.
         others = [1] if flat else [0] * (rank - 3)
         grouped = ctx.constant([0, groups, -1, *others], DType.int64)
-        whole = ctx.constant(
-            [0, channels, *([-1] if rank > 2 else []), *([] if flat else others)], DType.int64
-        )
         parts = ctx.emit("Reshape", [x, grouped])
         plain = [ctx.constant([1.0] * groups), ctx.constant([0.0] * groups)]
         y = ctx.emit("InstanceNormalization", [parts, *plain], epsilon=self.epsilon)
+        if rank == 2:  # No Reshape: OpenCV 5 fuses it, and refuses what it has made of vectors.
+            return self.scaled(ctx, ctx.emit("Flatten", [y], axis=1))
+        whole = ctx.constant([0, channels, -1, *([] if flat else others)], DType.int64)
         return self.scaled(ctx, ctx.emit("Reshape", [y, whole]))
 
 

@@ -210,7 +210,9 @@ class RepeatVector(Op):
     def lower(self, ctx: Lowering) -> str:
         column = ctx.constant([0, known_channels(ctx.output), 1], DType.int64)
         steps = ctx.emit("Reshape", [*ctx.operands, column])
-        return ctx.emit("Expand", [steps, ctx.constant([1, 1, self.n], DType.int64)])
+        if ctx.takes("Expand") or ctx.output.dtype != DType.float32:
+            return ctx.emit("Expand", [steps, ctx.constant([1, 1, self.n], DType.int64)])
+        return ctx.emit("Mul", [steps, ctx.constant([1.0] * self.n)])
 
 
 def resize(ctx: Lowering, x: str, scales: list[float], *, linear: bool) -> str:
@@ -224,6 +226,8 @@ def resize(ctx: Lowering, x: str, scales: list[float], *, linear: bool) -> str:
             "nearest_mode": "floor",
         }
     )
+    if linear and ctx.inputs[0].spatial[0] == 1 and not ctx.takes("linear Resize of one row"):
+        x, scales = ctx.emit("Concat", [x, x], axis=2), [1.0, 1.0, scales[2] / 2, scales[3]]
     return ctx.emit("Resize", [x, "", ctx.constant(scales, DType.float32)], **form)
 
 

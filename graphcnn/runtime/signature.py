@@ -199,7 +199,10 @@ def _spec(kind: str, item: Any, layouts: Any) -> TensorSpec:
     stated = layouts.get(item.name) if isinstance(layouts, dict) else None
     known = isinstance(stated, str) and stated in _OTHER_LAYOUT and len(stated) == len(shape)
     return TensorSpec(
-        item.name, shape, np.dtype(_DTYPES[element]), str(stated) if known else _guessed(shape)
+        item.name,
+        shape,
+        np.dtype(_DTYPES[element]),
+        str(stated) if known else guessed_layout(shape),
     )
 
 
@@ -209,7 +212,11 @@ def _size(size: Any) -> int | str:
     return size if isinstance(size, str) else ANY
 
 
-def _guessed(shape: tuple[int | str, ...]) -> str:
+def guessed_layout(shape: tuple[int | str, ...]) -> str:
+    """The layout of an image's tensor where nothing states it; empty where it is none.
+
+    Channels are first, unless the last axis alone has as many as images have.
+    """
     if len(shape) != 4:
         return ""
     return "NHWC" if shape[3] in _IMAGE_CHANNELS and shape[1] not in _IMAGE_CHANNELS else "NCHW"

@@ -383,6 +383,7 @@ def _moves() -> Iterator[tuple[str, onnx.ModelProto]]:
     yield "float16", _half()
     yield "weights in float16", _half_weights()
     yield "int8", _integers()
+    yield "int8, Softmax", _integer_softmax()
     yield "DepthToSpace", model("DepthToSpace", blocksize=2)
     yield "SpaceToDepth", model("SpaceToDepth", blocksize=2, shape=(4, 8, 8))
 
@@ -481,6 +482,19 @@ def _integers() -> onnx.ModelProto:
         helper.make_node("Conv", ["d", "v"], ["y"], kernel_shape=[3, 3], name="Conv"),
     ]
     return graph_of(nodes, IMAGE, (6, 7, 6), {"s": scale, "z": zero, **weights})
+
+
+def _integer_softmax() -> onnx.ModelProto:
+    """A Softmax between 8-bit integers, as QDQ."""
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"], name="quantize"),
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"], name="dequantize"),
+        helper.make_node("Softmax", ["d"], ["p"], axis=1, name="Softmax"),
+        helper.make_node("QuantizeLinear", ["p", "t", "z"], ["r"], name="quantize2"),
+        helper.make_node("DequantizeLinear", ["r", "t", "z"], ["y"], name="dequantize2"),
+    ]
+    scales = {"s": _scalar(0.05), "t": _scalar(0.004), "z": np.array(0, np.int8)}
+    return graph_of(nodes, IMAGE, IMAGE, scales)
 
 
 def anchored(made: onnx.ModelProto) -> onnx.ModelProto:
