@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
-
-import msgspec
+from typing import Any
 
 from graphcnn.errors import ErrorGroup, GraphCNNError, ModelFileError, did_you_mean
 from graphcnn.onnx_file import OnnxFile
 from graphcnn.onnx_file.values import OnnxValue
 from graphcnn.report.format import printable
-from graphcnn.runtime.signature import guessed_layout
-
-T = TypeVar("T")
+from graphcnn.report.inspection import contract
 
 _MOST_PIXELS = 4096 * 4096
 _MOST_BYTES = 2**30
 """WebAssembly has 4 GiB of memory, and loading takes the file twice over."""
 
-_COLORS = {1: ("grey",), 3: ("RGB", "BGR"), 4: ("RGBA",)}
-"""The orders of an image's channels by their number, that of files that do not say first."""
+_COLORS = {1: "grey", 3: "RGB", 4: "RGBA"}
+"""The order of an image's channels by their number, in files that do not say."""
 
 _PASSED = {"Cast", "DequantizeLinear", "Identity", "QuantizeLinear"}
 """Behind these values mean what they meant before."""
@@ -155,7 +151,8 @@ def _image(file: OnnxFile) -> ImageInput:
         raise _refusal(f"{said}, and a page gives float32 or uint8")
     if value.shape is None or len(value.shape) != 4:
         raise _refusal(f"{said}, and images have four sizes: [N, C, H, W] or [N, H, W, C]")
-    layout = value.layout if value.layout in ("NCHW", "NHWC") else guessed_layout(value.shape)
+    (spec,) = contract(file).inputs
+    layout = spec.layout
     sizes = dict(zip(layout, value.shape, strict=True))
     if isinstance(sizes["N"], int) and sizes["N"] != 1:
         raise _refusal(
@@ -173,12 +170,7 @@ def _image(file: OnnxFile) -> ImageInput:
         raise _refusal(f"{said}, and images have 1 to {_MOST_PIXELS:,} pixels")
     if channels not in _COLORS:
         raise _refusal(f"{said} ({layout}), and images have 1, 3 or 4 channels")
-    colors = (_stated(file, "input_colors", dict[str, str]) or {}).get(
-        value.name, _COLORS[channels][0]
-    )
-    if colors not in _COLORS[channels]:
-        known = " or ".join(_COLORS[channels])
-        raise _refusal(f"{said} of the colors {colors!r:.40}, and a page gives {known}")
+    colors = spec.colors or _COLORS[channels]
     return ImageInput(value.name, value.dtype, layout, height, width, colors)
 
 
@@ -186,16 +178,10 @@ def _scores(file: OnnxFile, wanted: str | None) -> Scores:
     outputs = {value.name: value for value in file.outputs}
     if wanted is not None and wanted not in outputs:
         raise _refusal(f"has no output named {wanted!r:.80}", hint=did_you_mean(wanted, outputs))
-    tops = {
-        row: indices
-        for indices, row in (_stated(file, "top_classes", dict[str, str]) or {}).items()
-        if row in outputs and indices in outputs
-    }
+    tops = {row: indices for indices, row in contract(file).tops.items()}
     rows = [value for value in outputs.values() if _length(value)]
     chosen = _chosen(file, [row for row in rows if row.name in tops] or rows, wanted)
     indices = tops.get(chosen.name)
-    if indices and outputs[indices].dtype != "int64":
-        raise _refusal(f"{indices} is {outputs[indices]}, and indices of classes are int64")
     count = _length(chosen)
     return Scores(
         chosen.name, indices, count, _kind(file, chosen.name), _classes(file, count, bool(indices))
@@ -211,7 +197,7 @@ def _chosen(file: OnnxFile, rows: list[OnnxValue], wanted: str | None) -> OnnxVa
         raise _refusal(
             f"gives no scores of classes: {listed}", hint="a page shows an output float32[N, K]"
         )
-    names = _stated(file, "classes", list[str])
+    names = contract(file).classes
     fitting = [row for row in rows if names and _length(row) == len(names)]
     certain = [row for row in rows if _kind(file, row.name)]
     for some in (rows, fitting, certain):
@@ -238,26 +224,15 @@ def _kind(file: OnnxFile, name: str) -> str:
 
 
 def _classes(file: OnnxFile, count: int, is_top: bool) -> tuple[str, ...]:
-    names = _stated(file, "classes", list[str])
-    if names is None:
-        return ()
-    if not is_top and len(names) != count and (count, len(names)) != (1, 2):
+    names = contract(file).classes
+    if names and not is_top and len(names) != count and (count, len(names)) != (1, 2):
         raise _refusal(f"has names of {len(names)} classes, and scores {count}")
-    return tuple(names)
+    return names
 
 
 def _refusal(message: str, hint: str | None = None) -> ModelFileError:
     """Names of the file's are in it, which may be anyone's text."""
     return ModelFileError(printable(message), hint=hint and printable(hint))
-
-
-def _stated(file: OnnxFile, key: str, kind: type[T]) -> T | None:
-    """What the metadata, which may be anyone's text, says under this key."""
-    text = file.metadata.get(f"graphcnn.{key}")
-    try:
-        return None if text is None else msgspec.json.decode(text, type=kind)
-    except (msgspec.DecodeError, UnicodeError) as error:
-        raise _refusal(f"its graphcnn.{key} cannot be read: {error}") from None
 
 
 def _length(value: OnnxValue) -> int:

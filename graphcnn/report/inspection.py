@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphcnn.graph import Origin
 from graphcnn.onnx_file import Found, OnnxFile, OnnxNode, OnnxValue
-from graphcnn.runtime.signature import Signature, TensorSpec, stated
+from graphcnn.runtime.signature import Signature, TensorSpec, layout_of, stated
 
 from . import format as fmt
 
@@ -120,7 +120,12 @@ def contract(file: OnnxFile) -> Signature:
 
     inputs, outputs = (
         [
-            TensorSpec(value.name, tuple(value.shape), np.dtype(value.dtype), value.layout)
+            TensorSpec(
+                value.name,
+                tuple(value.shape),
+                np.dtype(value.dtype),
+                layout_of(value.layout, value.shape),
+            )
             for value in values
             if value.shape is not None and value.dtype in _NUMBERS
         ]

@@ -197,13 +197,7 @@ def _spec(kind: str, item: Any, layouts: Any) -> TensorSpec:
         )
     shape = tuple(_size(size) for size in item.shape)
     stated = layouts.get(item.name) if isinstance(layouts, dict) else None
-    known = isinstance(stated, str) and stated in _OTHER_LAYOUT and len(stated) == len(shape)
-    return TensorSpec(
-        item.name,
-        shape,
-        np.dtype(_DTYPES[element]),
-        str(stated) if known else guessed_layout(shape),
-    )
+    return TensorSpec(item.name, shape, np.dtype(_DTYPES[element]), layout_of(stated, shape))
 
 
 def _size(size: Any) -> int | str:
@@ -212,11 +206,13 @@ def _size(size: Any) -> int | str:
     return size if isinstance(size, str) else ANY
 
 
-def guessed_layout(shape: tuple[int | str, ...]) -> str:
-    """The layout of an image's tensor where nothing states it; empty where it is none.
+def layout_of(stated: Any, shape: Sequence[int | str]) -> str:
+    """The layout of a tensor: what the file states, if that can be; else of an image's tensor.
 
-    Channels are first, unless the last axis alone has as many as images have.
+    An image's channels are first, unless the last axis alone has as many as images have.
     """
+    if isinstance(stated, str) and stated in _OTHER_LAYOUT and len(stated) == len(shape):
+        return stated
     if len(shape) != 4:
         return ""
     return "NHWC" if shape[3] in _IMAGE_CHANNELS and shape[1] not in _IMAGE_CHANNELS else "NCHW"

@@ -171,10 +171,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "open": ({"shape": (1, 3, "H", "W")}, "H, W must be known"),
     "channels": ({"shape": (1, 5, 12, 10)}, "images have 1, 3 or 4 channels"),
     "pixels": ({"shape": (1, 3, 9000, 9000)}, "images have 1 to 16,777,216 pixels"),
-    "colors": ({"input_colors": {"image": "YUV"}}, "of the colors 'YUV', and a page gives RGB or"),
     "classes": ({"classes": ["a", "b"]}, "has names of 2 classes, and scores 7"),
-    "names": ({"classes": {"a": 1}}, "its graphcnn.classes cannot be read: Expected `array`"),
-    "tops": ({"top_classes": [1]}, "its graphcnn.top_classes cannot be read: Expected `object`"),
     "maps": ({"head": "conv"}, "gives no scores of classes: conv float32[N, 40, 10, 8]"),
 }
 

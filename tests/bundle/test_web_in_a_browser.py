@@ -16,7 +16,6 @@ from PIL import Image
 import graphcnn
 from graphcnn.bundle import bundle_web
 from graphcnn.evaluation import class_probabilities
-from graphcnn.runtime.images import read_image
 from graphcnn.runtimes.node import find_package
 from tests.browser import chromium
 
@@ -159,14 +158,9 @@ def picture(path: Path, height: int, width: int, channels: int) -> Path:
     return path
 
 
-def expected(model: Path, image: Path, colors: str = "RGB") -> dict[str, Any]:
+def expected(model: Path, image: Path) -> dict[str, Any]:
     """What onnxruntime gives for an image."""
-    session = graphcnn.Session(model, provider="cpu")
-    (spec,) = session.inputs.values()
-    pixels = read_image(image, spec)
-    if colors == "BGR":
-        pixels = np.flip(pixels, spec.channel_axis)
-    return session.run({spec.name: pixels.astype(spec.dtype)})
+    return graphcnn.Session(model, provider="cpu").run(image)
 
 
 def upload(page: Any, image: Path) -> None:
@@ -294,7 +288,7 @@ def test_probabilities_are_those_of_onnxruntime_which_needs_a_browser(
     for height, width in ((12, 10), (9, 31), (40, 31)):
         image = picture(tmp_path / "noise.png", height, width, channels)
         upload(page, image)
-        values = expected(model, image, "BGR" if "bgr" in kind else "RGB")
+        values = expected(model, image)
         shares = class_probabilities(next(iter(values.values())))[0]
         names = options.get("classes") or [f"class {i}" for i in range(len(shares))]
         found = shown(page)
@@ -340,6 +334,32 @@ def test_top_classes_and_independent_ones_which_needs_a_browser(
     each = {f"class {i}": share for i, share in enumerate(shares[0])}
     assert shown(page) == pytest.approx(each, abs=1e-6)
     assert page.locator("#note").inner_text() == "Each class has a probability of its own."
+
+
+EMBEDDED = """
+inputs: {image: [12, 10, 3]}
+layers:
+  - Rescaling: {scale: 0.00392156862745098, offset: -0.5}
+  - Conv2D: {filters: 8, kernel_size: 3, activation: relu}
+  - GlobalAveragePooling2D
+  - Dense: {units: 5, activation: softmax, name: scores}
+classes: [cat, ship, frog, deer, horse]
+"""
+
+
+def test_a_camera_s_file_which_needs_a_browser(opened: Opened, tmp_path: Path) -> None:
+    (tmp_path / "camera.yaml").write_text(EMBEDDED)
+    model = tmp_path / "camera.onnx"
+    camera = graphcnn.Camera(colors="bgr", size=(24, 30))
+    graph = graphcnn.load(tmp_path / "camera.yaml")
+    graphcnn.compile(graph, model, preprocess=camera, postprocess="top3", taps=["conv2d"])
+    page = opened(model)
+    image = picture(tmp_path / "noise.png", 24, 30, 3)
+    upload(page, image)
+    values = expected(model, image)
+    names = [graph.classes[i] for i in values["scores_top3_classes"][0]]
+    best = dict(zip(names, values["scores_top3"][0], strict=True))
+    assert shown(page) == pytest.approx(best, abs=1e-6)
 
 
 def test_feature_maps_which_needs_a_browser(opened: Opened, tmp_path: Path) -> None:
