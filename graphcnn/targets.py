@@ -279,7 +279,7 @@ _ALL = (
         precisions={"int8": "crashes on QDQ, and gives wrong values for weights alone"},
         whole=frozenset({"HardSwish"}),
         int8="none",
-        notes="its WINOGRAD_MEMORY_LEVEL must be 0 for 1e-5; int8: give its own tools the float file",
+        notes="1e-5 needs WINOGRAD_MEMORY_LEVEL 0; for int8 give its own tools the float file",
     ),
     Profile(
         name="ncnn",
