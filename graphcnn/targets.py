@@ -304,6 +304,7 @@ _ALL = (
             "InstanceNormalization 1D": _LOADS,
             "LayerNormalization without bias": _LOADS,
             "LayerNormalization of several axes": _WRONG,
+            "Flatten of the batch": _LOADS,
             "Transpose of the batch": _WRONG,
             "float16": _LOADS,
             **dict.fromkeys(("Pad", "Softsign", "ThresholdedRelu", "Tile", "TopK"), _LOADS),
@@ -321,6 +322,7 @@ _ALL = (
         name="tvm",
         version="0.27.0",
         refused={
+            "auto_pad SAME_UPPER": f"{_LOADS} (pools)",
             "auto_pad SAME_LOWER": f"{_WRONG} (pools)",
             "linear Resize by other scales than the sizes'": _WRONG,
             "shape arithmetic": _LOADS,

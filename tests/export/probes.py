@@ -5,7 +5,7 @@ What a profile says of them is held against what its runtime does with them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -338,6 +338,8 @@ def _moves() -> Iterator[tuple[str, onnx.ModelProto]]:
     yield "Slice of channels", model("Slice", _i(1), _i(3), _i(1), _i(1))
     yield "Slice, step 2", model("Slice", _i(0), _i(end), _i(2), _i(2))
     yield "Slice, step -1", model("Slice", _i(end), _i(-end - 1), _i(3), _i(-1))
+    large = model("Slice", _i(end), _i(-end - 1), _i(3), _i(-1), shape=(16, 64, 64))
+    yield "Slice of a large image, step -1", large
     yield "Slice 1D", model("Slice", _i(1), _i(-1), _i(2), shape=(4, 9))
     yield "Slice 3D", model("Slice", _i(1, 0, 1), _i(-1, end, -1), _i(2, 3, 4), shape=(4, 5, 6, 3))
     yield "Slice of a vector", model("Slice", _i(2), _i(7), _i(1), shape=(12,))
@@ -548,11 +550,11 @@ def _normalizations() -> Iterator[tuple[str, onnx.ModelProto]]:
     yield "LRN", model("LRN", size=3, alpha=0.3, beta=0.5, bias=1.0)
 
 
-def merged(models: Mapping[str, onnx.ModelProto]) -> onnx.ModelProto:
-    """Models of one opset side by side in one, each with its name before the names in it."""
+def merged(models: Sequence[onnx.ModelProto]) -> onnx.ModelProto:
+    """Models of one opset side by side in one, each with its place before the names in it."""
     whole = onnx.ModelProto()
-    for name, model in models.items():
-        part = onnx.compose.add_prefix(model, f"{name}/")
+    for place, model in enumerate(models):
+        part = onnx.compose.add_prefix(model, f"{place}/")
         whole.graph.MergeFrom(part.graph)
         whole.ir_version = part.ir_version
     whole.graph.name = "probes"

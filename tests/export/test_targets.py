@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -111,14 +110,15 @@ def _kind(probe: str) -> tuple[str, int, int]:
 
 def _failures(runtime: Adapter, path: Path, names: list[str]) -> dict[str, str]:
     """What is wrong with the runtime's results of some probes, by name."""
-    models = {name: PROBES[name] for name in names}
-    if runtime.name == "ncnn":
-        models = {name: anchored(model) for name, model in models.items()}
-    onnx.save(merged(models), path)
+    models = [PROBES[name] for name in names]
+    onnx.save(merged(list(map(anchored, models)) if runtime.name == "ncnn" else models), path)
     *_, batch = _kind(names[0])
     found: dict[str, str] = {}
     for samples in [batch] if batch else (1, 3):
-        feeds = {f"{name}/x": feed(name, model, samples) for name, model in models.items()}
+        feeds = {
+            f"{place}/x": feed(name, model, samples)
+            for place, (name, model) in enumerate(zip(names, models, strict=True))
+        }
         expected = as_written(path, feeds)
         try:
             results = runtime.run(path, feeds)
@@ -126,18 +126,16 @@ def _failures(runtime: Adapter, path: Path, names: list[str]) -> dict[str, str]:
             if len(names) == 1:
                 return {names[0]: str(error)[:200]}
             return {k: v for name in names for k, v in _failures(runtime, path, [name]).items()}
-        differing = {name: _difference(name, results, expected) for name in names}
-        found |= {name: text for name, text in differing.items() if text}
+        for place, name in enumerate(names):
+            text = _difference(name, results[f"{place}/y"], expected[f"{place}/y"])
+            found |= {name: text} if text else {}
     return found
 
 
-def _difference(
-    name: str, results: Mapping[str, Array], expected: Mapping[str, Array]
-) -> str | None:
-    result, right = results[f"{name}/y"], expected[f"{name}/y"]
+def _difference(name: str, result: Array, right: Array) -> str | None:
     if result.size != right.size:
         return f"{result.shape} for {right.shape}"
-    scale = {"float16": 2e-3, "int8, Softmax": 1e-2}.get(name, 1e-5)
+    scale = 1e-2 if name in ("float16", "int8, Softmax") else 1e-5
     error = float(abs(result.reshape(right.shape) - right).max())
     return None if error <= scale * max(1.0, abs(right).max()) else f"off by {error:g}"
 
