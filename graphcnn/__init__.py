@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .comparison import VerifyReport
     from .compiler import CompileReport, compile, register_pass
+    from .embedding import Camera
     from .errors import GraphCNNError
     from .frontends.keras.read import from_keras
     from .frontends.model import load, load_model
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from .weights import WeightStore
 
 _HOMES = {
+    "Camera": "embedding",
     "CompileReport": "compiler",
     "Graph": "graph",
     "GraphCNNError": "errors",
@@ -48,6 +50,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Camera",
     "CompileReport",
     "Graph",
     "GraphCNNError",

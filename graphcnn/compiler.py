@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from .budget import Budget
 from .classes import classes_of
+from .embedding import Preprocess, embed, needed
 from .errors import ErrorGroup, ExportError, GraphError, did_you_mean
 from .files import check_target, replacing
 from .graph import Graph
@@ -28,6 +29,7 @@ from .passes import (
     EliminateDeadCode,
     FoldAffineIntoNext,
     FoldAffineIntoPrevious,
+    FoldChannelOrder,
     FoldPadding,
     MergeAffine,
     MergeReshapes,
@@ -74,6 +76,7 @@ class CompileReport:
         nodes: Its ONNX nodes.
         params: The parameters of the graph.
         weights: Where its weights come from, such as ``random, seed 0``.
+        targets: The runtimes that it was written for.
         verified: How it was checked, for people.
         passes: What each pass did.
         seconds: How long it all took.
@@ -86,6 +89,7 @@ class CompileReport:
     nodes: int
     params: int
     weights: str
+    targets: tuple[str, ...]
     verified: str
     passes: tuple[PassRecord, ...]
     seconds: float
@@ -118,6 +122,7 @@ _OPTIMIZING: tuple[Pass, ...] = (
     FoldAffineIntoPrevious(),
     MergeAffine(),
     FoldAffineIntoNext(),
+    FoldChannelOrder(),
     EliminateDeadCode(),
 )
 """Run over and over until none changes anything; each can be switched off."""
@@ -160,7 +165,9 @@ def compile(
     weights: WeightStore | str | Path | None = None,
     seed: int = 0,
     batch: int | None = None,
-    input_layout: InputLayout = "nchw",
+    input_layout: InputLayout | None = None,
+    preprocess: Preprocess | None = None,
+    postprocess: str | None = None,
     opset: int | None = None,
     external_data: ExternalData = "auto",
     precision: Precision = "fp32",
@@ -184,7 +191,13 @@ def compile(
             initializers if None.
         seed: What they are drawn from.
         batch: A fixed number of samples in a batch; the graph's own, or any number, if None.
-        input_layout: Whether inputs and outputs with spatial axes are channels first or last.
+        input_layout: Whether inputs and outputs with spatial axes are channels first or last:
+            ``nchw``, or with `preprocess` ``nhwc``, if None.
+        preprocess: What the file's images are to be: uint8 as a camera gives them, in
+            `input_layout`; ``embed`` is ``Camera()``, RGB of the model's own size. If None they are
+            what the model takes.
+        postprocess: ``top5``: in the place of the output that is a vector of scores, ``NAME_top5``
+            has the five highest and ``NAME_top5_classes`` the classes that have them.
         opset: The version of ONNX's operators; 17, or the highest that `target` takes, if None.
         external_data: Whether weights go into ``PATH.data``; ``auto`` is past 2 GiB only.
         precision: ``fp32`` leaves the network as it is; ``fp16`` stores float32 weights as float16
@@ -194,7 +207,7 @@ def compile(
             that is allowed. int8 needs it; with fp16 and fp16-body it says what to measure.
         target: The runtimes that the file is meant for, of `graphcnn.targets`: what one of them
             does not take is written in another form, or refused. ``portable``, all that were
-            measured, if None; with a precision that not every one takes, onnxruntime.
+            measured, if None; with a precision or an input that not every one takes, onnxruntime.
         taps: Names of nodes whose values become outputs too; ``["all"]`` is every node.
         verify: Whether onnxruntime, where it is installed, runs the file once.
         force: Whether an existing file may be replaced.
@@ -234,20 +247,24 @@ def compile(
 
         inputs = [node.name for node in graph.inputs]
         check_precision(precision, quantization, external_data, inputs)
-    runtimes = choose(target, precision)
+    runtimes = choose(target, precision, needed(preprocess, postprocess))
     check_target(path, force)
     if isinstance(weights, str | Path) and Path(weights).resolve() == path.resolve():
         raise ExportError(f"{path} holds the weights", hint="write the model to another file")
     if graph.budget != Budget():
         enforce_budget(graph.budget, summarize(graph))
-    network = _prepared(graph, batch, taps)
+    network = _prepared(graph, batch)
+    contract = embed(network, preprocess, postprocess)
+    _tap(network, graph, taps)
+    _check_reachable(network)
     if isinstance(weights, str | Path):
         weights = WeightStore.read(weights, graph.weights_by_node)
     store = _weights(network, weights, seed)
+    input_layout = input_layout or ("nhwc" if preprocess else "nchw")
     steps = pipeline(input_layout, disable, store)
     records = apply_passes(network, steps, print_after, _observer(network, store, validate))
     store = store.deriving(network.derived)
-    metadata = _metadata(network, store, classes_of(graph, store), precision)
+    metadata = _metadata(network, store, classes_of(graph, store), precision) | contract
     opset = min(DEFAULT_OPSET, runtimes.opset) if opset is None else opset
     single = partial(lower, network, store, opset, metadata, target=runtimes)
     if precision == "fp16-body":
@@ -278,6 +295,7 @@ def compile(
         nodes=nodes,
         params=sum(spec.elements for spec in graph.weights.values()),
         weights=store.origin,
+        targets=runtimes.names,
         verified=verified,
         passes=tuple(records),
         seconds=time.perf_counter() - start,
@@ -299,14 +317,19 @@ class _Counter:
         self.report(self.done, self.total)
 
 
-def _prepared(graph: Graph, batch: int | None, taps: Iterable[str]) -> Graph:
-    """A copy with the batch set and the taps among its outputs."""
+def _prepared(graph: Graph, batch: int | None) -> Graph:
+    """A copy with the batch set."""
     graph = graph.clone()
     graph.verify()
     graph.batch = graph.batch if batch is None else batch
     if graph.batch is not None and not 0 < graph.batch <= _LARGEST_BATCH:
         raise GraphError(f"expected a batch from 1 to {_LARGEST_BATCH:,}, found {graph.batch}")
-    nodes = [node.name for node in graph if not isinstance(node.op, Input)]
+    return graph
+
+
+def _tap(graph: Graph, model: Graph, taps: Iterable[str]) -> None:
+    """Put taps, which are layers of the model, among the outputs of what was made of it."""
+    nodes = [node.name for node in model if not isinstance(node.op, Input)]
     known = set(nodes)
     for tap in [taps] if isinstance(taps, str) else taps:
         wanted = nodes if tap == "all" else [tap]
@@ -314,8 +337,6 @@ def _prepared(graph: Graph, batch: int | None, taps: Iterable[str]) -> Graph:
             raise GraphError(f"there is no layer named {tap!r}", hint=did_you_mean(tap, nodes))
         for name in wanted:
             graph.outputs.setdefault(name, name)
-    _check_reachable(graph)
-    return graph
 
 
 def _check_reachable(graph: Graph) -> None:

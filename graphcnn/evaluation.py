@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from .runtime.predict import Predictor, Progress
 from .runtime.settings import Provider, Settings
 from .runtime.signature import Array
 
-ScoreKind = Literal["probabilities", "logits"]
+ScoreKind = Literal["probabilities", "logits", "best classes"]
 SplitName = Literal["test", "train"]
 
 SMALLEST_PROBABILITY = 1e-7
@@ -37,8 +37,8 @@ class Classification:
     Attributes:
         samples: How many there were.
         kind: What the scores were taken for: rows that are not negative and sum to 1 are
-            probabilities, others logits.
-        loss: The mean cross-entropy in nats.
+            probabilities, others logits; or the file gives no more than the best classes.
+        loss: The mean cross-entropy in nats; None where the best classes alone are known.
         accuracy: The share of samples whose highest score is that of their class.
         classes: The classes' names; their numbers where they have none.
         precision: Of the samples predicted as a class, the share that is of it: float64[classes],
@@ -47,17 +47,20 @@ class Classification:
             there is none.
         support: How many samples each class has: int64[classes].
         confusion: How many samples of each class were predicted as each: int64[true, predicted].
+        among_best: How many classes are given, where those are the best alone, and the share of
+            samples whose class is among them.
     """
 
     samples: int
     kind: ScoreKind
-    loss: float
+    loss: float | None
     accuracy: float
     classes: tuple[str, ...]
     precision: Array
     recall: Array
     support: Array
     confusion: Array
+    among_best: tuple[int, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,12 +176,15 @@ def evaluate_file(
     predictor = Predictor(path, provider=provider)
     dataset = read_dataset(data, predictor.input_sizes, predictor.output_sizes)
     samples = choose_split(dataset, split)
+    if predictor.best and samples.y.dtype.kind == "f":
+        raise EvaluationError(f"{path} gives the best classes, and {data} has targets")
     measured, _ = measure(
         predictor.engine,
-        lambda tick: predictor.predict(samples.x, batch_size, tick),
+        lambda tick: predictor.predict(samples.x, batch_size, tick, predictor.best),
         samples.y,
         common_classes(dataset.classes, predictor.classes),
         progress,
+        evaluate_best if predictor.best else evaluate,
     )
     return EvaluationReport(str(path), data, split, (measured,), tuned=predictor.tuned)
 
@@ -199,6 +205,11 @@ def predict_samples(
         GraphCNNError: Of the kind that says what cannot be read, or does not fit.
     """
     predictor = Predictor(path)
+    if predictor.best:
+        raise EvaluationError(
+            f"{path} gives its best classes alone, and the scores of all are needed",
+            hint="a file compiled without --postprocess",
+        )
     dataset = read_dataset(data, predictor.input_sizes, predictor.output_sizes)
     samples = choose_split(dataset, split)
     if samples.y.dtype.kind == "f":
@@ -218,6 +229,7 @@ def measure(
     truth: Array,
     classes: Sequence[str],
     progress: Progress = lambda done, total: None,
+    judge: Callable[[Array, Array, Sequence[str]], Evaluation] | None = None,
 ) -> tuple[Measurement, Array]:
     """Run a model over samples, and compare what it gives with the truth.
 
@@ -227,6 +239,7 @@ def measure(
         truth: Labels or targets, as `evaluate` takes them.
         classes: The names of the classes, or none.
         progress: Called with the samples done so far, and in all.
+        judge: Compares predictions with the truth; `evaluate` if None.
 
     Returns:
         How well and how fast it does, and its predictions.
@@ -241,7 +254,7 @@ def measure(
         progress(done, total)
 
     predictions = predict(tick)
-    evaluation = evaluate(predictions, truth, classes)
+    evaluation = (judge or evaluate)(predictions, truth, classes)
     (first, start), (last, end) = ticks[1 if len(ticks) > 2 else 0], ticks[-1]
     return Measurement(engine, evaluation, (last - first) / (end - start)), predictions
 
@@ -299,15 +312,44 @@ def evaluate_scores(scores: Array, labels: Array, classes: Sequence[str] = ()) -
     count = columns.shape[1]
     names = tuple(classes) or tuple(map(str, range(count)))
     _check_classes(labels, names, count)
-    predicted = columns.argmax(axis=1)
+    loss = float(_losses(columns, labels, kind).mean())
+    return _classification(columns.argmax(axis=1), labels, names, kind, loss)
+
+
+def evaluate_best(best: Array, labels: Array, classes: Sequence[str] = ()) -> Classification:
+    """Compare the best classes, as a file with a top-K output gives them, with labels.
+
+    Args:
+        best: The classes with the highest scores, highest first, int64[samples, k].
+        labels: The true classes, int[samples].
+        classes: Their names, or none: there are as many as the highest number needs.
+
+    Raises:
+        EvaluationError: They do not fit each other.
+    """
+    _check_samples(best, labels)
+    count = len(classes) or 1 + int(max(best.max(), labels.max()))
+    _check_classes(labels, tuple(classes) or range(count), count)
+    if best.min() < 0 or best.max() >= count:
+        raise EvaluationError(f"the model gives class {best.max()}, and there are {count}")
+    names = tuple(classes) or tuple(map(str, range(count)))
+    found = _classification(best[:, 0], labels, names, "best classes", None)
+    among = float((best == labels[:, None]).any(axis=1).mean())
+    return replace(found, among_best=(best.shape[1], among))
+
+
+def _classification(
+    predicted: Array, labels: Array, names: tuple[str, ...], kind: ScoreKind, loss: float | None
+) -> Classification:
+    count = len(names)
     pairs = labels.astype(np.int64) * count + predicted
     confusion = np.bincount(pairs, minlength=count * count).reshape(count, count)
     right, support = confusion.diagonal(), confusion.sum(axis=1)
     return Classification(
-        samples=len(scores),
+        samples=len(labels),
         kind=kind,
-        loss=float(_losses(columns, labels, kind).mean()),
-        accuracy=float(right.sum() / len(scores)),
+        loss=loss,
+        accuracy=float(right.sum() / len(labels)),
         classes=names,
         precision=_share(right, confusion.sum(axis=0)),
         recall=_share(right, support),
@@ -435,7 +477,7 @@ def _check_samples(predictions: Array, truth: Array) -> None:
         )
 
 
-def _check_classes(labels: Array, names: Sequence[str], count: int) -> None:
+def _check_classes(labels: Array, names: Sequence[Any], count: int) -> None:
     if len(names) != count:
         raise EvaluationError(
             f"the model gives scores for {count} classes, and the data have {len(names)}"

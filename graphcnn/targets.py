@@ -307,6 +307,7 @@ _ALL = (
             "Flatten of the batch": _LOADS,
             "Transpose of the batch": _WRONG,
             "float16": _LOADS,
+            "uint8 input": _LOADS,
             **dict.fromkeys(("Pad", "Softsign", "ThresholdedRelu", "Tile", "TopK"), _LOADS),
             **dict.fromkeys(("DepthToSpace",), _LOADS),
             **dict.fromkeys(("Gather", "SpaceToDepth"), _WRONG),
@@ -345,7 +346,7 @@ _ALL = (
             "InstanceNormalization 1D": _UNTRIED,
             "cubic Resize": _UNTRIED,
             **dict.fromkeys(("Gelu", "HardSwish", "Mish", "Swish"), _UNTRIED),
-            **dict.fromkeys(("LayerNormalization", "Reciprocal"), _UNTRIED),
+            **dict.fromkeys(("LayerNormalization", "Reciprocal", "uint8 input"), _UNTRIED),
         },
         precisions={"int8": "takes signed integers with no zero point alone"},
         int8="QDQ, signed, zero points of 0",
@@ -381,13 +382,14 @@ def _profiles(name: str) -> Iterable[Profile]:
     return [PROFILES[name]]
 
 
-def choose(names: str | Iterable[str] | None, precision: str) -> Targets:
+def choose(names: str | Iterable[str] | None, precision: str, needs: Iterable[str] = ()) -> Targets:
     """The runtimes that a file of a precision is meant for.
 
     Args:
         names: As they were given. None is `portable`, and onnxruntime for a precision that not
-            every runtime takes.
+            every runtime takes, or where one does not take what is needed.
         precision: Such as ``int8``.
+        needs: Operators and forms that the file will have, whatever it is lowered for.
 
     Raises:
         ExportError: One does not take the precision, with what happens there; or there is none of
@@ -395,7 +397,8 @@ def choose(names: str | Iterable[str] | None, precision: str) -> Targets:
     """
     if names is None:
         everywhere = targets(PORTABLE)
-        return targets("onnxruntime") if everywhere.precision_refusals(precision) else everywhere
+        taken = all(map(everywhere.takes, needs)) and not everywhere.precision_refusals(precision)
+        return everywhere if taken else targets("onnxruntime")
     chosen = targets(names)
     refusals = chosen.precision_refusals(precision)
     if refusals:

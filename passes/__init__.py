@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .eliminate_dead_code import EliminateDeadCode
     from .fold_affine_into_next import FoldAffineIntoNext
     from .fold_affine_into_previous import FoldAffineIntoPrevious
+    from .fold_channel_order import FoldChannelOrder
     from .fold_padding import FoldPadding
     from .memory import MemoryPeak, peak_memory
     from .merge_affine import MergeAffine
@@ -45,6 +46,7 @@ _HOMES = {
     "Explain": "base",
     "FoldAffineIntoNext": "fold_affine_into_next",
     "FoldAffineIntoPrevious": "fold_affine_into_previous",
+    "FoldChannelOrder": "fold_channel_order",
     "FoldPadding": "fold_padding",
     "LayerSummary": "summary",
     "MemoryPeak": "memory",
@@ -77,6 +79,7 @@ __all__ = [
     "Explain",
     "FoldAffineIntoNext",
     "FoldAffineIntoPrevious",
+    "FoldChannelOrder",
     "FoldPadding",
     "LayerSummary",
     "MemoryPeak",

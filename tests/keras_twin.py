@@ -80,7 +80,7 @@ def compare(
     opsets: Sequence[int] = (17,),
     arrays: Arrays | None = None,
     positive: bool = False,
-    target: str = "portable",
+    target: str | None = None,
 ) -> None:
     """Build a graph in Keras and as .onnx files, and check that all agree.
 
@@ -93,8 +93,9 @@ def compare(
             onnxruntime's optimiser on and off.
         arrays: The weights; random ones if None.
         positive: Feed no number that is not well above zero.
-        target: The runtimes that the files are for; the channels-last one is for onnxruntime, in
-            whose forms each operator is checked thus too.
+        target: The runtimes that the files are for; all that were measured, or onnxruntime where
+            not all take it, if None. The channels-last one is for onnxruntime, in whose forms each
+            operator is checked thus too.
     """
     arrays = random_arrays(graph) if arrays is None else arrays
     feeds = random_feeds(graph)

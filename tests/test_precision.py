@@ -116,7 +116,8 @@ def _wrong(sample: Sample, precision: Precision, folder: Path) -> str:
     results = []
     for each in ("fp32", precision):
         path = folder / f"{each}.onnx"
-        graphcnn.compile(graph, path, weights=store, precision=each, force=True, verify=False)
+        graphcnn.compile(graph, path, weights=store, precision=each, force=True, verify=False,
+                         target="onnxruntime")  # fmt: skip
         results.append(run(path, feeds, optimize=False)["y"])
     distance = moved(results[1], results[0])
     return "" if distance < 5e-3 else f"{sample.op}: {distance:.1e}"

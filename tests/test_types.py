@@ -79,7 +79,7 @@ def test_element_type_reaches_weights_constants_and_results(tmp_path: Path) -> N
     floats = {spec.dtype for name, spec in graph.weights.items() if not name.endswith("/count")}
     assert floats == {DType.float16}
 
-    report = graphcnn.compile(graph, tmp_path / "half.onnx")
+    report = graphcnn.compile(graph, tmp_path / "half.onnx", target="onnxruntime")
 
     assert "run by onnxruntime" in report.verified
     session = ort.InferenceSession(tmp_path / "half.onnx", providers=["CPUExecutionProvider"])

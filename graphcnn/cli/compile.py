@@ -18,6 +18,7 @@ from .progress import stages_bar
 
 if TYPE_CHECKING:
     from graphcnn.compiler import CompileReport
+    from graphcnn.embedding import Camera
     from graphcnn.quantization import Quantization
 
 _STDOUT = "-"
@@ -46,16 +47,38 @@ _INTEGERS = ("data", "budget", "calibration", "calibration_samples", "keep_float
 @click.option(
     "--input-layout",
     type=click.Choice(["nchw", "nhwc"]),
-    default="nchw",
-    show_default=True,
-    help="Channels first or last, for inputs and outputs.",
+    help="Channels first or last, for inputs and outputs.  [default: nchw; nhwc with --preprocess]",
+)
+@click.option(
+    "--preprocess",
+    type=click.Choice(["embed"]),
+    help="embed: the file takes images as a camera gives them, uint8 from 0 to 255; the model's "
+    "own scaling is folded into the first convolution where that is exact.",
+)
+@click.option(
+    "--camera-colors",
+    type=click.Choice(["rgb", "bgr"]),
+    help="With --preprocess: the order of the camera's channels.  [default: rgb]",
+)
+@click.option(
+    "--camera-size",
+    metavar="HxW",
+    callback=shared.image_size,
+    help="With --preprocess: the camera's height and width, resized in the file (bilinear) to the "
+    "model's.  [default: the model's]",
+)
+@click.option(
+    "--postprocess",
+    metavar="topK",
+    help="Give the K highest scores, NAME_topK, and their classes, NAME_topK_classes, in place of "
+    "the output NAME.",
 )
 @click.option(
     "--target",
     metavar="T,...",
     help="Where the file will run, as targets lists them: what one of these does not take is "
     "written in another form, or refused.  [default: portable, all that were measured; onnxruntime "
-    "with int8 and fp16-body, which not every one takes]",
+    "with int8, fp16-body, --preprocess and --postprocess, which not every one takes]",
 )
 @click.option("--opset", type=int, help="The version of ONNX's operators.  [default: 17]")
 @click.option(
@@ -129,6 +152,8 @@ def command(model: str, output: str | None, **options: Any) -> None:
       graphcnn compile model.keras --precision int8 --data photos/ --budget accuracy=0.002
       graphcnn compile model.keras --input-shape 224,224,3
       graphcnn compile model.yaml --target opencv,ncnn
+      graphcnn compile model.yaml --preprocess embed --camera-colors bgr --camera-size 480x640
+      graphcnn compile model.yaml --preprocess embed --postprocess top5
       graphcnn compile model.yaml --taps all -o features.onnx
       graphcnn compile model.yaml -o - | ssh device 'cat > model.onnx'
     """
@@ -141,6 +166,7 @@ def command(model: str, output: str | None, **options: Any) -> None:
     for key in ("taps", "disable", "keep_float"):
         names = (options[key] or "").split(",")
         options[key] = [name.strip() for name in names if name.strip()]
+    options["preprocess"] = _camera(options)
     options["quantization"] = _quantization(options)
     if Path(target).resolve() == Path(model).resolve():
         raise click.UsageError(f"{target} is the model file itself")
@@ -153,10 +179,23 @@ def command(model: str, output: str | None, **options: Any) -> None:
     click.echo(
         f"{'standard output' if target == _STDOUT else target}: {report.bytes:,} bytes, "
         f"{report.nodes} node{'s' * (report.nodes != 1)}, {report.params:,} parameters "
-        f"({report.weights}), {report.seconds:.2f} s; {report.verified}",
+        f"({report.weights}), {report.seconds:.2f} s; for {', '.join(report.targets)}; "
+        f"{report.verified}",
         err=True,
     )
     _print_quality(report)
+
+
+def _camera(options: dict[str, Any]) -> Camera | None:
+    """What the options say of the camera, taken out of them."""
+    embed, colors, size = (options.pop(k) for k in ("preprocess", "camera_colors", "camera_size"))
+    if embed is None:
+        if colors or size:
+            raise click.UsageError("--camera-colors and --camera-size are for --preprocess embed")
+        return None
+    from graphcnn.embedding import Camera
+
+    return Camera(colors=colors or "rgb", size=size)
 
 
 def _quantization(options: dict[str, Any]) -> Quantization | None:
@@ -259,6 +298,7 @@ def _as_json(report: CompileReport, target: str) -> dict[str, Any]:
         "nodes": report.nodes,
         "params": report.params,
         "weights": report.weights,
+        "targets": list(report.targets),
         "verified": report.verified,
         "seconds": round(report.seconds, 3),
         **_quality_json(report),

@@ -44,7 +44,8 @@ def command(model: str, weights: str | None, both: bool, as_json: bool, **option
     MODEL is an .onnx file, which onnxruntime runs, or a model file with --weights, or a .keras or
     .h5 file, which TensorFlow runs. Data go in as they are, without scaling. With labels, the
     accuracy, the cross-entropy in nats, each class's precision and recall, and the confusion matrix
-    are printed; with targets, the mean squared and the mean absolute error.
+    are printed; with targets, the mean squared and the mean absolute error. Of a file that gives
+    its K best classes alone it is the accuracy, and how often the class is among the K.
 
     With --both, exits with 1 when a prediction differs.
 
@@ -134,5 +135,5 @@ def _compiled(graph: Graph, store: WeightStore, provider: Any) -> Predictor:
 
     with tempfile.TemporaryDirectory(prefix="graphcnn-") as folder:
         path = Path(folder) / "model.onnx"
-        compile_graph(graph, path, weights=store)
+        compile_graph(graph, path, weights=store, target="onnxruntime")
         return Predictor(path, provider=provider)

@@ -12,6 +12,7 @@ from graphcnn.errors import GraphCNNError
 
 from . import (
     bench,
+    bundle,
     diff,
     evaluate,
     import_,
@@ -65,6 +66,7 @@ for module in (
     tune,
     plot,
     report,
+    bundle,
     schema,
     targets,
     verify,

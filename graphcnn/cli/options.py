@@ -105,6 +105,16 @@ def _shapes(
     return shapes
 
 
+def image_size(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[int, int] | None:
+    """Height and width as people write them."""
+    match = re.fullmatch(r"\s*([1-9][0-9]{0,8})x([1-9][0-9]{0,8})\s*", value or "")
+    if value is not None and match is None:
+        raise click.BadParameter(f"expected height and width such as 480x640, found {value!r}")
+    return match and (int(match[1]), int(match[2]))
+
+
 input_shape = click.option(
     "--input-shape",
     "shapes",

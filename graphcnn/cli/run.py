@@ -49,9 +49,10 @@ def command(
 
     Each INPUT is a .npy file, an .npz file with an array for each of the model's inputs, or an
     image (PNG, JPEG, BMP, GIF). An array is taken as it is, in the model's own layout; a batch or a
-    single channel that is left out is added. An image is converted to the model's channels, height,
-    width and layout, as numbers from 0 to 255: scaling them is for the model's own Rescaling or
-    Normalization layer. The settings that graphcnn tune wrote in deploy.json beside the file apply.
+    single channel that is left out is added. An image is converted to the model's channels, order
+    of colours, height, width and layout, as numbers from 0 to 255: scaling them is for the model's
+    own Rescaling or Normalization layer. The settings that graphcnn tune wrote in deploy.json
+    beside the file apply.
 
     Rows of scores print as the highest of each sample, other outputs as their numbers or, where
     they are large, the least, the mean and the greatest. In JSON, numbers that are not finite are

@@ -97,6 +97,10 @@ def command(
     A file that states its precision gets the tolerance of that, which is shown; but an int8 file is
     not expected to agree: its loss is measured where it is compiled, and by evaluate.
 
+    Beside a file that takes a camera's images or gives the best classes alone, the other is fed the
+    same pixels, in its own order of colours and size, and its scores are cut alike. Classes must be
+    the same, but may change ranks where their scores differ by less than the tolerance.
+
     With --per-layer, every layer that both name is compared likewise, in order, and the first to
     leave the tolerance is named. What a pass has fused is on one side only, and is passed over. In
     a file of another tool a layer is looked for by a part of the value's name, with its sizes; such

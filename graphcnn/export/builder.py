@@ -139,6 +139,7 @@ class _Builder:
     values: dict[str, str] = field(default_factory=dict)
     shared: dict[Any, str] = field(default_factory=dict)
     casts: dict[str, str] = field(default_factory=dict)
+    several: dict[Any, onnx.NodeProto] = field(default_factory=dict)
     taken: set[str] = field(default_factory=set)
     counts: dict[str, int] = field(default_factory=dict)
 
@@ -215,11 +216,13 @@ class _Context:
             raise self._builder.graph.explained(error, self._node) from None
         made = [node for node in self._emitted if result in node.output]
         self._builder.nodes.extend(self._emitted)
+        holders = made or [n for n in self._builder.several.values() if result in n.output]
+        for node in holders:
+            node.output[:] = [name if value == result else value for value in node.output]
         if not made:
-            return result
+            return name if holders else result
         for node in self._emitted:
             node.input[:] = [name if value == result else value for value in node.input]
-        made[0].output[:] = [name]
         made[0].name = name
         if self._node.layers[0].name == self._node.name:
             layout = provenance.layout_line(self.layout, self.output.rank)
@@ -233,6 +236,19 @@ class _Context:
         )
         self._emitted.append(node)
         return name
+
+    def emit_part(
+        self, op_type: str, operands: Sequence[str], part: int, parts: int, **attributes: Any
+    ) -> str:
+        key = (op_type, *operands, *sorted(attributes.items()))
+        node = self._builder.several.get(key)
+        if node is None:
+            self.emit(op_type, operands, **attributes)
+            node = self._builder.several[key] = self._emitted[-1]
+            stem = node.output[0]
+            node.output.extend(self._builder.unused(stem) for _ in range(1, parts))
+        found: str = node.output[part]
+        return found
 
     def takes(self, name: str) -> bool:
         return self._builder.target.takes(name)

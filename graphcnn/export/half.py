@@ -25,8 +25,9 @@ def in_half(graph: Graph) -> Graph:
     half = Graph(graph.name, graph.batch)
     values: dict[str, str] = {}
     for node in graph:
+        widens = isinstance(node.op, Cast) and node.op.dtype == DType.float32
         values[node.name] = half.add(
-            node.op,
+            Cast(dtype=DType.float16) if widens else node.op,
             [values[source] for source in node.inputs],
             name=node.name,
             weights=node.weights,

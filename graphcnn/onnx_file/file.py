@@ -97,7 +97,8 @@ class OnnxFile:
     Attributes:
         path: The file.
         bytes: Its size, external data included.
-        missing: The files of external data that are not there.
+        external: The files of external data, relative to its folder.
+        missing: Those of them that are not there.
         name: What its graph is called.
         producer: The tool that wrote it, with its version.
         ir_version: The version of the format.
@@ -114,6 +115,7 @@ class OnnxFile:
 
     path: Path
     bytes: int
+    external: tuple[str, ...]
     missing: tuple[str, ...]
     name: str
     producer: str
@@ -205,10 +207,11 @@ class _Reader:
         model = self._model
         metadata = {item.key: item.value for item in model.metadata_props}
         nodes = tuple(self._nodes())
-        size, missing = _size(self._path, model)
+        size, external, missing = _size(self._path, model)
         return OnnxFile(
             path=self._path,
             bytes=size,
+            external=external,
             missing=missing,
             name=model.graph.name,
             producer=f"{model.producer_name} {model.producer_version}".strip(),
@@ -349,11 +352,12 @@ def _fixed(model: onnx.ModelProto, weights: Iterable[str]) -> set[str]:
     return fixed
 
 
-def _size(path: Path, model: onnx.ModelProto) -> tuple[int, tuple[str, ...]]:
-    """The bytes of the file and of its external data, and what of that is missing."""
+def _size(path: Path, model: onnx.ModelProto) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
+    """The bytes of the file and of its external data, the files of that, and those missing."""
     size, missing = path.stat().st_size, []
     entries = (item for tensor in model.graph.initializer for item in tensor.external_data)
-    for place in dict.fromkeys(item.value for item in entries if item.key == "location"):
+    places = tuple(dict.fromkeys(item.value for item in entries if item.key == "location"))
+    for place in places:
         if Path(place).is_absolute() or ".." in Path(place).parts or not place.isprintable():
             hint = "external data must lie in the folder of the model"
             raise ModelFileError(f"its weights are said to be in {place!r:.80}", hint=hint)
@@ -362,7 +366,7 @@ def _size(path: Path, model: onnx.ModelProto) -> tuple[int, tuple[str, ...]]:
             size += data.stat().st_size
         else:
             missing.append(place)
-    return size, tuple(missing)
+    return size, places, tuple(missing)
 
 
 def _laid_out(values: Iterable[OnnxValue], stated: str) -> tuple[OnnxValue, ...]:

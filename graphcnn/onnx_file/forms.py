@@ -184,6 +184,10 @@ def _steps(item: Item) -> list[float]:
     return item.number("steps", 4)
 
 
+def _from_uint8(item: Item) -> bool:
+    return item.operands[0] is not None and item.operands[0].dtype == "uint8"
+
+
 FORMS: dict[str, Form] = {
     "auto_pad SAME_UPPER": Form(
         (*_CONVOLUTIONS, *_POOLS), _auto_pad("SAME_UPPER"), "the pads as numbers"
@@ -304,13 +308,14 @@ FORMS: dict[str, Form] = {
     "linear Resize by other scales than the sizes'": Form(
         ("Resize",), _other_scale, "scales that are the sizes' ratios"
     ),
+    "uint8 input": Form(("Cast",), _from_uint8, "float32 pixels, without --preprocess embed"),
     "float16": Form(
         (), lambda i: i.result.dtype == "float16" and i.op != "Cast", "--precision fp16"
     ),
 }
 """By name; one without operators is of all."""
 
-INSTEAD: dict[str, str] = {}
+INSTEAD: dict[str, str] = {"TopK": "the scores, without --postprocess"}
 """What does the same as an operator that a runtime does not take at all."""
 
 

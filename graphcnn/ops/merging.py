@@ -221,8 +221,8 @@ class Dot(Op):
             )
         ]
         if self.normalize:
-            pairs = zip(operands, axes, strict=True)
-            operands = [by_length(ctx, x, [axis], _SHORTEST) for x, axis in pairs]
+            pairs = enumerate(zip(operands, axes, strict=True))
+            operands = [by_length(ctx, x, [axis], _SHORTEST, of=of) for of, (x, axis) in pairs]
         if ctx.output.rank == 2:
             return reduce(ctx, "ReduceSum", ctx.emit("Mul", operands), [1])
         return ctx.emit("MatMul", operands[::-1] if ctx.layout == FIRST else operands)

@@ -138,6 +138,15 @@ class Lowering(Protocol):
         """Add one ONNX node and return the name of its value."""
         ...
 
+    def emit_part(
+        self, op_type: str, operands: Sequence[str], part: int, parts: int, **attributes: Any
+    ) -> str:
+        """Add an ONNX node of several values, and return the name of one of them.
+
+        Layers that ask for other parts of the same share one node.
+        """
+        ...
+
     def weight(
         self, role: str, view: Callable[[Array], Array] | None = None, dims: Sequence[int] = ()
     ) -> str:

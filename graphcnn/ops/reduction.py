@@ -36,13 +36,22 @@ def reduced_axes(axis: Axes | None, x: TensorType) -> tuple[int, ...]:
 
 
 def reduce(
-    ctx: Lowering, op_type: str, x: str, axes: Sequence[int], *, keepdims: bool = True
+    ctx: Lowering, op_type: str, x: str, axes: Sequence[int], *, keepdims: bool = True, of: int = 0
 ) -> str:
-    """Emit a reduction over axes of the memory; opset 18 made the axes an input, 13 ReduceSum's."""
+    """Emit a reduction over axes of the memory; opset 18 made the axes an input, 13 ReduceSum's.
+
+    Args:
+        ctx: The lowering.
+        op_type: The reduction.
+        x: What is reduced.
+        axes: Where its axes lie in memory.
+        keepdims: Whether they stay, at size 1.
+        of: Which of the inputs `x` has the sizes of.
+    """
     if len(axes) > 1 and not ctx.takes(_several(ctx, op_type, axes)):
         x, axes = reduce(ctx, op_type, x, axes[1:], keepdims=keepdims), axes[:1]
     if len(axes) == 1 and op_type == "ReduceSum" and not ctx.takes("ReduceSum of one axis"):
-        (size,) = (ctx.layouts[0].sizes(ctx.inputs[0])[axis - 1] for axis in axes)
+        size = ctx.layouts[of].sizes(ctx.inputs[of])[axes[0] - 1]
         if not is_symbolic(size):
             mean = reduce(ctx, "ReduceMean", x, axes, keepdims=keepdims)
             return ctx.emit("Mul", [mean, ctx.constant(size)])
@@ -64,12 +73,16 @@ def memory_axes(ctx: Lowering, axes: Sequence[int]) -> list[int]:
     return sorted(ctx.layouts[0].axis(index, ctx.inputs[0]) for index in axes)
 
 
-def by_length(ctx: Lowering, x: str, axes: Sequence[int], shortest: float) -> str:
-    """Emit x by its Euclidean length over axes of the memory, never by less than `shortest`."""
+def by_length(ctx: Lowering, x: str, axes: Sequence[int], shortest: float, *, of: int = 0) -> str:
+    """Emit x by its Euclidean length over axes of the memory, never by less than `shortest`.
+
+    `of` is which of the inputs `x` has the sizes of.
+    """
     if ctx.opset < 18 or ctx.takes("axes of ReduceL2 as an input"):
         length = reduce(ctx, "ReduceL2", x, axes)
     else:
-        length = ctx.emit("Sqrt", [reduce(ctx, "ReduceSum", ctx.emit("Mul", [x, x]), axes)])
+        squares = reduce(ctx, "ReduceSum", ctx.emit("Mul", [x, x]), axes, of=of)
+        length = ctx.emit("Sqrt", [squares])
     return ctx.emit("Div", [x, ctx.emit("Max", [length, ctx.constant(shortest)])])
 
 

@@ -19,7 +19,7 @@ from typing import Literal
 import numpy as np
 
 from graphcnn.errors import CheckFailed, DataError, EvaluationError, OptionError
-from graphcnn.evaluation import evaluate_scores
+from graphcnn.evaluation import evaluate_best, evaluate_scores
 from graphcnn.onnx_file import read_onnx_file
 from graphcnn.runtime.predict import Predictor, Progress, Samples
 from graphcnn.runtime.settings import Settings
@@ -185,8 +185,8 @@ class Reference:
         self._x, self._labels = x, labels
         peak = read_onnx_file(path).peak.bytes or _MOST_BYTES
         self._batch = max(1, min(_MOST_SAMPLES, _MOST_BYTES // max(1, peak)))
-        self._outputs = self._predict(path, x, progress)
-        self.quality = Quality(self._accuracy(self._outputs), math.inf)
+        self._outputs, self._best = self._predict(path, x, progress)
+        self.quality = self.first(len(x))
 
     def __len__(self) -> int:
         return len(self._x)
@@ -211,29 +211,37 @@ class Reference:
             RuntimeFailure: It cannot be run.
         """
         x = self._x if samples is None else self._x[:samples]
-        outputs = self._predict(path, x, progress, settings)
-        return Quality(self._accuracy(outputs), self._snr(outputs))
+        outputs, best = self._predict(path, x, progress, settings)
+        return Quality(self._accuracy(outputs, best), self._snr(outputs))
 
     def first(self, samples: int) -> Quality:
         """The float32 file's quality on the first samples alone."""
-        return Quality(self._accuracy(self._outputs[:samples]), math.inf)
+        best = None if self._best is None else self._best[:samples]
+        return Quality(self._accuracy(self._outputs[:samples], best), math.inf)
 
     def _predict(
         self, path: Path, x: Samples, progress: Progress, settings: Settings = _PLAIN
-    ) -> Array:
-        outputs = Predictor(path, settings).predict(x, self._batch, progress)
+    ) -> tuple[Array, Array | None]:
+        """What a file gives, and the best classes where these are the scores of the best alone."""
+        predictor = Predictor(path, settings)
+        outputs = predictor.predict(x, self._batch, progress)
         broken = len(outputs) - np.isfinite(outputs).reshape(len(outputs), -1).all(axis=1).sum()
         if broken:
             raise EvaluationError(
                 f"{broken:,} of {len(outputs):,} predictions are not finite",
                 hint="weights or samples that hold NaN or infinity, or numbers that overflow",
             )
-        return outputs
+        if self._labels is None or predictor.best is None:
+            return outputs, None
+        return outputs, predictor.predict(x, self._batch, output=predictor.best)
 
-    def _accuracy(self, outputs: Array) -> float | None:
+    def _accuracy(self, outputs: Array, best: Array | None) -> float | None:
         if self._labels is None:
             return None
-        return evaluate_scores(outputs, self._labels[: len(outputs)]).accuracy
+        labels = self._labels[: len(outputs)]
+        if best is not None:
+            return evaluate_best(best, labels).accuracy
+        return evaluate_scores(outputs, labels).accuracy
 
     def _snr(self, outputs: Array) -> float:
         expected = self._outputs[: len(outputs)]

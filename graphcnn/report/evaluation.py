@@ -35,7 +35,8 @@ def evaluation_json(report: EvaluationReport) -> dict[str, Any]:
     Returns:
         ``model``, ``data``, ``split``, ``samples``, ``results`` (for each engine ``engine``,
         ``samples_per_second`` and either ``mean_squared_error`` and ``mean_absolute_error``, or
-        ``scores``, ``loss``, ``accuracy``, ``classes`` and ``confusion``, a list of predicted
+        ``scores``, ``loss`` (null where the best classes alone are known, with ``top_k`` and
+        ``top_k_accuracy``), ``accuracy``, ``classes`` and ``confusion``, a list of predicted
         counts for each true class) and ``agreement`` (``differing``, ``first_differing``, ten
         indices at most, and ``largest_difference``; null where one engine ran) and ``tuned`` (the
         settings of ``deploy.json``; null where there is none). The precision or
@@ -93,12 +94,19 @@ def _result_json(evaluation: Evaluation) -> dict[str, Any]:
         "scores": evaluation.kind,
         "loss": evaluation.loss,
         "accuracy": evaluation.accuracy,
+        **_best_json(evaluation),
         "classes": [
             {"name": name, "precision": _known(p), "recall": _known(r), "support": support}
             for name, p, r, support in rows
         ],
         "confusion": evaluation.confusion.tolist(),
     }
+
+
+def _best_json(evaluation: Classification) -> dict[str, Any]:
+    if evaluation.among_best is None:
+        return {}
+    return dict(zip(("top_k", "top_k_accuracy"), evaluation.among_best, strict=True))
 
 
 def _agreement_json(agreement: Agreement) -> dict[str, Any]:
@@ -129,7 +137,11 @@ def _figures(evaluation: Evaluation) -> list[tuple[str, str]]:
             ("mean absolute error", f"{evaluation.mean_absolute_error:.6g}"),
         ]
     loss = "loss" if evaluation.kind == "probabilities" else "loss (scores taken for logits)"
-    return [("accuracy", f"{evaluation.accuracy:.4f}"), (loss, f"{evaluation.loss:.4f}")]
+    figures = [("accuracy", f"{evaluation.accuracy:.4f}")]
+    if evaluation.among_best:
+        k, share = evaluation.among_best
+        figures.append((f"top-{k} accuracy", f"{share:.4f}"))
+    return [*figures, (loss, f"{evaluation.loss:.4f}")] if evaluation.loss is not None else figures
 
 
 def _class_parts(evaluation: Classification) -> list[RenderableType]:

@@ -9,11 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 from graphcnn.graph import Origin
 from graphcnn.onnx_file import Found, OnnxFile, OnnxNode, OnnxValue
+from graphcnn.runtime.signature import Signature, TensorSpec, stated
 
 from . import format as fmt
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+_PIXELS = 0, 255
+"""The range of bytes."""
+
+_NUMBERS = {"float32", "float64", "float16", "bool"} | {
+    f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)
+}
+
+_MOST_NAMES = 10
 
 _MOST_KINDS = 12
 """Of more kinds of nodes than this the rarest are counted together."""
@@ -30,8 +40,9 @@ def file_json(file: OnnxFile) -> dict[str, Any]:
         "name": file.name,
         "ir_version": file.ir_version,
         "opsets": dict(file.opsets),
-        "inputs": [_value_json(value) for value in file.inputs],
-        "outputs": [_value_json(value) for value in file.outputs],
+        "inputs": [_input_json(file, value) for value in file.inputs],
+        "outputs": [_output_json(file, value) for value in file.outputs],
+        "classes": list(contract(file).classes),
         "nodes": len(file.nodes),
         "nodes_by_type": dict(_kinds(file)),
         "params": file.params,
@@ -88,6 +99,59 @@ def _value_json(value: OnnxValue) -> dict[str, Any]:
     }
 
 
+def _input_json(file: OnnxFile, value: OnnxValue) -> dict[str, Any]:
+    spec = _spec(contract(file).inputs, value)
+    return {
+        **_value_json(value),
+        "range": list(_PIXELS) if value.dtype == "uint8" else None,
+        "colors": (spec and spec.colors) or None,
+        "resized_to": spec and spec.resized,
+    }
+
+
+def _output_json(file: OnnxFile, value: OnnxValue) -> dict[str, Any]:
+    tops = contract(file).tops
+    return {**_value_json(value), "classes_of": tops.get(value.name)}
+
+
+def contract(file: OnnxFile) -> Signature:
+    """What a file takes and gives, of what is tensors of numbers."""
+    import numpy as np
+
+    inputs, outputs = (
+        [
+            TensorSpec(value.name, tuple(value.shape), np.dtype(value.dtype), value.layout)
+            for value in values
+            if value.shape is not None and value.dtype in _NUMBERS
+        ]
+        for values in (file.inputs, file.outputs)
+    )
+    return stated(inputs, outputs, file.metadata)
+
+
+def _spec(specs: Sequence[TensorSpec], value: OnnxValue) -> TensorSpec | None:
+    return next((spec for spec in specs if spec.name == value.name), None)
+
+
+def _taken(file: OnnxFile, value: OnnxValue) -> str:
+    """An input in words: its type, layout, colours, range, and what the file does to it."""
+    spec = _spec(contract(file).inputs, value)
+    words = [_described(value)]
+    words += [spec.colors] if spec and spec.colors else []
+    words += ["{} to {}".format(*_PIXELS)] if value.dtype == "uint8" else []
+    words += ["resized to {}x{}".format(*spec.resized)] if spec and spec.resized else []
+    return ", ".join(words)
+
+
+def _given(file: OnnxFile, value: OnnxValue) -> str:
+    """An output in words: its type, and what it has of another."""
+    tops = contract(file).tops
+    text = _described(value)
+    if value.name in tops:
+        return f"{text}, the classes of {tops[value.name]}"
+    return f"{text}, the highest scores" if value.name in tops.values() else text
+
+
 def file_table(file: OnnxFile) -> Any:
     """An .onnx file as a rich renderable."""
     from rich.console import Group
@@ -101,8 +165,8 @@ def file_table(file: OnnxFile) -> Any:
     rows: list[tuple[str, str | list[str]]] = [
         ("written by", author),
         ("format", f"opset {_opsets(file)}; IR version {file.ir_version}"),
-        ("inputs", [_described(value) for value in file.inputs]),
-        ("outputs", [_described(value) for value in file.outputs]),
+        ("inputs", [_taken(file, value) for value in file.inputs]),
+        ("outputs", [_given(file, value) for value in file.outputs]),
         ("nodes", f"{len(file.nodes):,}: {_kinds_in_words(file)}"),
         ("parameters", fmt.count(file.params)),
         ("multiply-accumulates", f"{fmt.count(file.macs)} (a sample)"),
@@ -113,7 +177,7 @@ def file_table(file: OnnxFile) -> Any:
         ("precision", metadata.get("graphcnn.precision", "")),
         ("quantization", _facts(metadata.get("graphcnn.quantization", ""))),
         ("model file", metadata.get("graphcnn.model", "")),
-        ("classes", _classes(metadata.get("graphcnn.classes", ""))),
+        ("classes", _classes(contract(file).classes)),
     ]
     return Group(Text(fmt.printable(str(file.path)), style="bold"), _grid(rows))
 
@@ -216,10 +280,10 @@ def _fact(value: Any) -> str:
     return "unknown" if value is None else str(value)
 
 
-def _classes(text: str) -> str:
-    """How many class names there are, which may be anyone's text."""
-    try:
-        found = json.loads(text or "[]")
-    except (ValueError, RecursionError):
+def _classes(names: Sequence[str]) -> str:
+    """How many class names there are, and the first of them, which may be anyone's text."""
+    if not names:
         return ""
-    return f"{len(found):,}" if isinstance(found, list) and found else ""
+    more = ", ..." if len(names) > _MOST_NAMES else ""
+    listed = ", ".join(f"{name:.40}" for name in names[:_MOST_NAMES])
+    return f"{len(names):,}: {listed}{more}"

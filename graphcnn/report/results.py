@@ -75,6 +75,8 @@ def results_table(result: RunResult, top: int) -> Group:
     others = []
     for output in result.outputs:
         scores = output.top(top)
+        if output.ranks:
+            continue
         if scores is None:
             others.append(output)
         else:
@@ -120,7 +122,7 @@ def _score_table(output: Output, scores: list[list[Score]], names: Sequence[str]
         table.add_column(title, justify="right")
     if output.classes:
         table.add_column("name", overflow="fold")
-    likely = score_kind(output.values) == "probabilities"
+    likely = output.indices is None and score_kind(output.values) == "probabilities"
     table.add_column("probability" if likely else "value", justify="right")
     for sample, best in enumerate(scores[:_SAMPLES_SHOWN]):
         for place, score in enumerate(best):

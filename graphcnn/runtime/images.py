@@ -30,9 +30,10 @@ def read_image(path: Path, spec: TensorSpec) -> Array:
         spec: What the model asks for.
 
     Returns:
-        uint8 of 0 to 255, with a batch of one, in the input's layout: grey, RGB or RGBA by its
-        number of channels, and resized (bilinear, without regard to proportions) to its height and
-        width where they are fixed. A rotation in EXIF data is not applied, as in Keras.
+        uint8 of 0 to 255, with a batch of one, in the input's layout: grey, RGB (BGR where the file
+        says so) or RGBA by its number of channels, and resized (bilinear, without regard to
+        proportions) to its height and width where they are fixed. A rotation in EXIF data is not
+        applied, as in Keras.
 
     Raises:
         MissingExtra: Pillow is not installed.
@@ -61,6 +62,11 @@ def read_image(path: Path, spec: TensorSpec) -> Array:
             f"{path}: not a readable image, it may be damaged", hint=f"one of {', '.join(_FORMATS)}"
         ) from error
     return pixels
+
+
+def in_colors(images: Array, spec: TensorSpec) -> Array:
+    """Images, channels last, from RGB to the order of an input's colours, or back."""
+    return images[..., ::-1] if spec.colors == "BGR" else images
 
 
 def _mode(path: Path, spec: TensorSpec) -> str:
@@ -93,5 +99,5 @@ def _pixels(path: Path, image: PILImage, mode: str, spec: TensorSpec) -> Array:
         height if isinstance(height, int) else converted.height,
     )
     pixels = np.asarray(converted.resize(size, resample=Resampling.BILINEAR))
-    rows = pixels.reshape(1, size[1], size[0], -1)
+    rows = in_colors(pixels.reshape(1, size[1], size[0], -1), spec)
     return rows.transpose(0, 3, 1, 2) if spec.layout == "NCHW" else rows

@@ -10,6 +10,7 @@ import numpy as np
 
 from graphcnn.errors import RuntimeFailure, did_you_mean
 
+from .images import in_colors
 from .runner import Session, check_rows
 from .settings import Provider, Settings
 from .signature import Array, TensorSpec
@@ -45,6 +46,7 @@ class Predictor:
         input: What it takes.
         output: What it gives.
         classes: The names of the classes it tells apart, if the file has them.
+        best: The output of the best classes, int64[N, k], if what it gives are their scores.
 
     Raises:
         MissingExtra: onnxruntime is not installed.
@@ -70,6 +72,8 @@ class Predictor:
             next(iter(specs.values())) for specs in (session.inputs, session.outputs)
         )
         self.classes = session.classes
+        tops = {scores: classes for classes, scores in session.tops.items()}
+        self.best = tops.get(self.output.name)
         self.tuned = session.settings if session.tuned else None
         self.engine = f"onnxruntime ({session.provider})"
 
@@ -80,21 +84,31 @@ class Predictor:
 
     @property
     def output_sizes(self) -> tuple[int, ...] | None:
-        """The sizes of one prediction, channels last; None where the file leaves one open."""
+        """The sizes of one prediction, channels last.
+
+        None where the file leaves one open, or has cut its scores to the best.
+        """
+        if self.best:
+            return None
         sizes = _sample_sizes(self.output)
         known = tuple(size for size in sizes if size is not None)
         return known if self.output.shape and len(known) == len(sizes) else None
 
     def predict(
-        self, x: Samples, batch_size: int = 256, progress: Progress = lambda done, total: None
+        self,
+        x: Samples,
+        batch_size: int = 256,
+        progress: Progress = lambda done, total: None,
+        output: str | None = None,
     ) -> Array:
         """What the model gives for each sample.
 
         Args:
-            x: The samples, channels last, [samples, ...]. They are put in the file's own layout
-                and type a batch at a time; nothing is scaled.
+            x: The samples, channels last, RGB, [samples, ...]. They are put in the file's own
+                layout, order of colours and type a batch at a time; nothing is scaled.
             batch_size: How many run at once, unless the file or its settings say that.
             progress: Called with the samples done so far, and in all.
+            output: The output to take; `output` if None.
 
         Returns:
             The output, channels last, [samples, ...].
@@ -108,7 +122,7 @@ class Predictor:
         found: Array | None = None
         for start in range(0, len(x), step):
             batch = x[start : start + step]
-            rows = self._run(batch)
+            rows = self._run(batch, output or self.output.name)
             if found is None:
                 found = np.empty((len(x), *rows.shape[1:]), rows.dtype)
             found[start : start + len(batch)] = rows
@@ -117,20 +131,20 @@ class Predictor:
         return found
 
     def feed(self, batch: Array) -> dict[str, Array]:
-        """Samples, channels last, in the file's own layout and type, by the name of its input.
+        """Samples, channels last, RGB, as the file takes them, by the name of its input.
 
         Raises:
             RuntimeFailure: They do not fit the model.
         """
+        batch = in_colors(batch, self.input)
         if self.input.order == "channels first":
             batch = np.moveaxis(batch, -1, 1)
         return self._session.fit(batch, "the data")
 
-    def _run(self, batch: Array) -> Array:
-        name = self.output.name
+    def _run(self, batch: Array, name: str) -> Array:
         rows = self._session.run(self.feed(batch), [name])[name]
         check_rows(self.path, name, rows, len(batch))
-        return channels_last(rows, self.output)
+        return channels_last(rows, self._session.outputs[name])
 
 
 def feature_maps(
@@ -167,7 +181,7 @@ def feature_maps(
             )
     feeds, taken = session.fit(image), next(iter(session.inputs.values()))
     found = session.run(feeds, list(layers or maps))
-    return channels_last(feeds[taken.name], taken)[0], {
+    return in_colors(channels_last(feeds[taken.name], taken), taken)[0], {
         name: channels_last(values, maps[name])[0] for name, values in found.items()
     }
 

@@ -43,12 +43,16 @@ class Output:
         layout: Its axes in order, such as ``NCHW``; empty where there are no spatial axes, or
             where the file does not say.
         classes: The names of the classes, if these are their scores and the file has them.
+        indices: The class of each score, int64[N, k], where the file has cut them to the best.
+        ranks: Whether these are the classes of scores that another output has.
     """
 
     name: str
     values: Array
     layout: str = ""
     classes: tuple[str, ...] = ()
+    indices: Array | None = None
+    ranks: bool = False
 
     def top(self, count: int) -> list[list[Score]] | None:
         """The highest scores of each sample, highest first.
@@ -60,14 +64,19 @@ class Output:
             A list for each sample, or None where the output is not a row of scores a sample.
             Equal scores are in the order of their classes, and NaN is last.
         """
-        if self.values.ndim != 2:
+        if self.values.ndim != 2 or self.ranks:
             return None
         scores = self.values.astype(np.float64)
         order = np.argsort(-scores, axis=1, kind="stable")[:, :count]
+        places = order if self.indices is None else np.take_along_axis(self.indices, order, 1)
+        best = zip(np.take_along_axis(scores, order, 1), places, strict=True)
         return [
-            [Score(int(i), float(row[i]), self.classes[i] if self.classes else None) for i in best]
-            for row, best in zip(scores, order, strict=True)
+            [Score(int(i), float(x), self._name(int(i))) for x, i in zip(*row, strict=True)]
+            for row in best
         ]
+
+    def _name(self, index: int) -> str | None:
+        return self.classes[index] if 0 <= index < len(self.classes) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +156,17 @@ def run_files(
 
 
 def _run(session: Session, inputs: Any) -> RunResult:
+    found, tops = session.run(inputs), {name: place for place, name in session.tops.items()}
     outputs = tuple(
-        Output(name, values, session.outputs[name].layout, _names(session.classes, values))
-        for name, values in session.run(inputs).items()
+        Output(
+            name,
+            values,
+            session.outputs[name].layout,
+            session.classes if name in tops else _names(session.classes, values),
+            found[tops[name]] if name in tops else None,
+            name in session.tops,
+        )
+        for name, values in found.items()
     )
     tuned = session.settings if session.tuned else None
     return RunResult(session.path, session.provider, outputs, tuned=tuned)
@@ -168,7 +185,12 @@ def _joined(outputs: Sequence[Output]) -> Output:
             f"{outputs[0].name} has samples of {found}: they cannot be put together",
             hint="run one file at a time",
         )
-    return replace(outputs[0], values=np.concatenate([output.values for output in outputs]))
+    indices = [output.indices for output in outputs if output.indices is not None]
+    return replace(
+        outputs[0],
+        values=np.concatenate([output.values for output in outputs]),
+        indices=np.concatenate(indices) if indices else None,
+    )
 
 
 def _names(classes: tuple[str, ...], values: Array) -> tuple[str, ...]:

@@ -49,6 +49,7 @@ class Session:
         inputs: What it takes, by name, in the order of the file.
         outputs: What it gives, by name, in the order of the file.
         classes: The names of the classes it tells apart, if the file has them.
+        tops: By the output of the best classes, int64[N, k], that of their scores.
         step: How many samples run at once: the batch that the file fixes, or the micro-batch; None:
             all that are given, as where the inputs have no batch in common.
 
@@ -75,7 +76,7 @@ class Session:
         self.provider: str = session.get_providers()[0]
         self.inputs = MappingProxyType({spec.name: spec for spec in signature.inputs})
         self.outputs = MappingProxyType({spec.name: spec for spec in signature.outputs})
-        self.classes = signature.classes
+        self.classes, self.tops = signature.classes, MappingProxyType(dict(signature.tops))
         batches = {spec.shape[0] if spec.shape else 0 for spec in signature.inputs}
         common = batches.pop() if len(batches) == 1 else 0
         self._fixed = isinstance(common, int)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
 
@@ -42,12 +42,16 @@ class TensorSpec:
         dtype: Its element type.
         layout: Its axes in order, such as ``NCHW``; empty where there are no spatial axes, or
             where the file does not say and it cannot be told.
+        colors: ``RGB`` or ``BGR``, the order of three channels, where the file states it.
+        resized: The height and width that the file resizes it to, where it says so.
     """
 
     name: str
     shape: tuple[int | str, ...]
     dtype: np.dtype[Any]
     layout: str = ""
+    colors: Literal["", "RGB", "BGR"] = ""
+    resized: tuple[int, int] | None = None
 
     @property
     def sizes(self) -> str:
@@ -97,32 +101,83 @@ class Signature:
         inputs: Its inputs, in the order of the file.
         outputs: Its outputs, in the order of the file.
         classes: The names of the classes it tells apart, if the file has them.
+        tops: By the output of the best classes, int64[N, k], that of their scores.
     """
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     classes: tuple[str, ...] = ()
+    tops: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_signature(session: Any) -> Signature:
     """What the model of an onnxruntime session takes and gives.
 
-    Layouts and class names come from the metadata ``graphcnn.input_layouts``,
-    ``graphcnn.output_layouts`` and ``graphcnn.classes``. A file without them is taken to be
-    channels first, unless only its last axis has the size of an image's channels.
+    Layouts, the order of colours, the outputs of the best classes and class names come from the
+    metadata that graphcnn writes; what there is false of the file is passed over. A file without
+    layouts is taken to be channels first, unless only its last axis has the size of an image's
+    channels.
 
     Raises:
         RuntimeFailure: An input or an output is not a tensor of numbers.
     """
     metadata = session.get_modelmeta().custom_metadata_map
-    inputs, outputs, classes = (
-        _decoded(metadata.get(f"graphcnn.{key}"))
-        for key in ("input_layouts", "output_layouts", "classes")
+    inputs, outputs = (
+        _decoded(metadata.get(f"graphcnn.{key}")) for key in ("input_layouts", "output_layouts")
     )
+    return stated(
+        [_spec("input", item, inputs) for item in session.get_inputs()],
+        [_spec("output", item, outputs) for item in session.get_outputs()],
+        metadata,
+    )
+
+
+def stated(
+    inputs: Iterable[TensorSpec], outputs: Sequence[TensorSpec], metadata: Mapping[str, str]
+) -> Signature:
+    """A signature with what the metadata of the file say of it, where that can be."""
+    colors, tops, resized = (
+        _named(metadata.get(f"graphcnn.{key}", ""))
+        for key in ("input_colors", "top_classes", "input_resized")
+    )
+    classes = _decoded(metadata.get("graphcnn.classes"))
     return Signature(
-        tuple(_spec("input", item, inputs) for item in session.get_inputs()),
-        tuple(_spec("output", item, outputs) for item in session.get_outputs()),
+        tuple(_camera(spec, colors.get(spec.name), resized.get(spec.name)) for spec in inputs),
+        tuple(outputs),
         tuple(str(name) for name in classes) if isinstance(classes, list) else (),
+        {place: name for place, name in tops.items() if _is_top(outputs, place, name)},
+    )
+
+
+def _named(text: str) -> dict[str, Any]:
+    """A mapping by name that somebody else may have written: empty where it is none."""
+    found = _decoded(text)
+    return found if isinstance(found, dict) else {}
+
+
+def _camera(spec: TensorSpec, colors: Any, resized: Any) -> TensorSpec:
+    """An input that is an image with what the metadata say of it, where that can be."""
+    if spec.layout not in ("NCHW", "NHWC") or len(spec.shape) != 4:
+        return spec
+    if colors in ("RGB", "BGR") and spec.size("C") == 3:
+        spec = replace(spec, colors=colors)
+    sizes = resized if isinstance(resized, list) and len(resized) == 2 else []
+    if not sizes or not all(type(size) is int and 0 < size < 2**31 for size in sizes):
+        return spec
+    return replace(spec, resized=(sizes[0], sizes[1]))
+
+
+def _is_top(outputs: Sequence[TensorSpec], classes: str, scores: Any) -> bool:
+    """Whether two outputs can be the best classes and their scores."""
+    by_name = {spec.name: spec for spec in outputs}
+    one, other = by_name.get(classes), by_name.get(scores) if isinstance(scores, str) else None
+    return (
+        one is not None
+        and other is not None
+        and one.dtype == np.int64
+        and other.dtype.kind == "f"
+        and len(one.shape) == 2
+        and one.shape[1:] == other.shape[1:]
     )
 
 
@@ -144,7 +199,10 @@ def _spec(kind: str, item: Any, layouts: Any) -> TensorSpec:
     stated = layouts.get(item.name) if isinstance(layouts, dict) else None
     known = isinstance(stated, str) and stated in _OTHER_LAYOUT and len(stated) == len(shape)
     return TensorSpec(
-        item.name, shape, np.dtype(_DTYPES[element]), str(stated) if known else _guessed(shape)
+        item.name,
+        shape,
+        np.dtype(_DTYPES[element]),
+        str(stated) if known else guessed_layout(shape),
     )
 
 
@@ -154,7 +212,11 @@ def _size(size: Any) -> int | str:
     return size if isinstance(size, str) else ANY
 
 
-def _guessed(shape: tuple[int | str, ...]) -> str:
+def guessed_layout(shape: tuple[int | str, ...]) -> str:
+    """The layout of an image's tensor where nothing states it; empty where it is none.
+
+    Channels are first, unless the last axis alone has as many as images have.
+    """
     if len(shape) != 4:
         return ""
     return "NHWC" if shape[3] in _IMAGE_CHANNELS and shape[1] not in _IMAGE_CHANNELS else "NCHW"

@@ -11,7 +11,7 @@ from graphcnn.errors import CheckFailed
 from graphcnn.export import Lowered, stand_in
 from graphcnn.graph import Graph
 from graphcnn.passes import peak_memory
-from graphcnn.types import Dim, is_symbolic
+from graphcnn.types import Dim, DType, is_symbolic
 
 from .session import first_line, open_session
 from .settings import Settings
@@ -78,9 +78,14 @@ def _shape(network: Graph, name: str, size: int) -> tuple[int, ...]:
 
 
 def random_value(rng: np.random.Generator, network: Graph, name: str, size: int) -> Any:
-    """Standard normal numbers of a value's type, one sample where the batch is open."""
-    values = rng.standard_normal(_shape(network, name, size), np.float32)
-    return values.astype(network.type(name).dtype.numpy)
+    """Random numbers of a value's type, one sample where the batch is open.
+
+    Standard normal ones, or where they are pixels 0 to 255.
+    """
+    shape, dtype = _shape(network, name, size), network.type(name).dtype
+    if dtype == DType.uint8:
+        return rng.integers(0, 256, shape, np.uint8)
+    return rng.standard_normal(shape, np.float32).astype(dtype.numpy)
 
 
 def open_size(network: Graph) -> int:

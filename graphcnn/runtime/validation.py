@@ -19,6 +19,7 @@ from graphcnn.export import lower, plan_file, write_model
 from graphcnn.graph import Graph
 from graphcnn.ops import Input
 from graphcnn.passes import AssignLayout, Pass, apply_passes
+from graphcnn.targets import targets
 from graphcnn.weights import WeightStore
 
 from .session import first_line, open_session
@@ -93,7 +94,7 @@ class Validator:
         }
 
     def _evaluate(self, graph: Graph) -> list[Array]:
-        lowered = lower(graph, self._store.deriving(graph.derived))
+        lowered = lower(graph, self._store.deriving(graph.derived), target=targets("onnxruntime"))
         feeds = {
             node.name: np.moveaxis(feed, -1, 1) if node.layout.channels_first else feed
             for node in graph.inputs

@@ -21,20 +21,34 @@ class _NodeAdapter(Adapter):
         return super().missing() if shutil.which("node") else f"install node; {self.install}"
 
     def _command(self) -> list[str]:
-        package = self._package(self.packages[0][0])
+        package = find_package(self.packages[0][0], self.folder)
         return [shutil.which("node") or "node", str(_SCRIPT), str(package)]
 
     def _version(self, names: Sequence[str]) -> str | None:
-        package = self._package(names[0])
-        if package is None:
-            return None
-        found: str = json.loads((package / "package.json").read_text())["version"]
-        return found
+        package = find_package(names[0], self.folder)
+        return package_version(package) if package else None
 
-    def _package(self, name: str) -> Path | None:
-        folders = [self.folder] if self.folder else _folders()
-        found = (folder.resolve() / name for folder in folders)
-        return next((path for path in found if (path / "package.json").is_file()), None)
+
+def find_package(name: str, folder: Path | None = None) -> Path | None:
+    """Where a package of npm lies.
+
+    Args:
+        name: What npm calls it.
+        folder: The folder that it lies in; None for the ``node_modules`` of the working directory
+            and the folders around it, those of NODE_PATH, and node's own.
+
+    Returns:
+        Its folder; None where it is not installed.
+    """
+    folders = [folder] if folder else _folders()
+    found = (folder.resolve() / name for folder in folders)
+    return next((path for path in found if (path / "package.json").is_file()), None)
+
+
+def package_version(package: Path) -> str:
+    """The version of a package of npm that lies in this folder."""
+    found: str = json.loads((package / "package.json").read_text())["version"]
+    return found
 
 
 def _folders() -> Iterator[Path]:

@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from graphcnn.errors import GraphError, MissingExtra, RuntimeFailure
+from graphcnn.folders import new_folder
 from graphcnn.graph import Graph
 from graphcnn.quantization import Limit, this_processor
 from graphcnn.report.figure import load_matplotlib, save_figure
@@ -36,7 +37,6 @@ from graphcnn.weights import WeightStore
 
 from .choice import acceptable, explained
 from .clock import Clock, OutOfTime, Told
-from .folder import new_folder
 from .race import SAME, Children, Measure, Races
 from .settings import micro_batches, neighbours, other_providers, physical_cores
 from .variants import Workshop, make_files, with_channels_last

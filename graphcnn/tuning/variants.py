@@ -169,7 +169,12 @@ class Workshop:
     def _compiled(self, precision: Precision, layout: Layout) -> Path:
         path = self._place()
         compile_graph(
-            self._graph, path, weights=self._weights, precision=precision, input_layout=layout
+            self._graph,
+            path,
+            weights=self._weights,
+            precision=precision,
+            input_layout=layout,
+            target="onnxruntime",
         )
         return path
 

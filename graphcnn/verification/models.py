@@ -18,10 +18,12 @@ from graphcnn.errors import ErrorGroup, GraphCNNError, VerificationError
 from graphcnn.frontends.yaml import load
 from graphcnn.graph import Graph
 from graphcnn.options import shorten
+from graphcnn.runtime.images import in_colors
 from graphcnn.runtime.settings import Provider
 from graphcnn.types import Layout
 from graphcnn.weights import WeightStore
 
+from .embedded import WHOLE, ranked_alike, resized, unranked, with_best
 from .onnx_side import OnnxSide
 from .pairing import InputPair, Pair, pair_inputs, pair_layers, pair_outputs
 from .samples import RandomSamples, Samples, Wanted, read_samples, with_open_sizes
@@ -104,6 +106,7 @@ def verify(
             opened(a, weights_a, seed, provider, folder / "a.onnx"),
             opened(b, weights_b, seed, provider, folder / "b.onnx"),
         )
+        sides = with_best(*sides)
         tolerance = tolerance_of(sides, rtol, atol)
         run = Comparison(sides, tuple(pair_inputs(*sides)), tolerance, progress)
         outputs, order = pair_outputs(*sides)
@@ -174,6 +177,7 @@ def _lowered(graph: Graph, model: str, weights: Weights, seed: int, path: Path) 
         input_layout="nhwc",
         verify=False,
         disable=["all"],
+        target="onnxruntime",
     )
     note = f", as written; weights {report.weights}"
     return OnnxSide(path, "cpu", model=model, note=note, optimize=False)
@@ -284,9 +288,11 @@ class Comparison:
         ran: _Counted,
     ) -> tuple[list[Difference], list[str]]:
         """How far the pairs are apart, and which cannot be compared."""
+        tops = self.sides[1].tops
         sums: dict[int, tuple[Differing, tuple[Layout, Layout]]] = {}
         problems: dict[int, str] = {}
-        for count, values in self._values(samples, size, runners):
+        for count, found in self._values(samples, size, runners):
+            values = ranked_alike(found, pairs, tops, self.tolerance)
             for place, (pair, (a, b)) in enumerate(zip(pairs, values, strict=True)):
                 if place not in sums and place not in problems:
                     layouts = _arranged(pair, a, b, count)
@@ -298,17 +304,17 @@ class Comparison:
                     total, (one, other) = sums[place]
                     total.add(channels_last(a, one), channels_last(b, other))
             ran.add(count)
-        found = [
+        differences = [
             total.difference(
                 pairs[place].a.name,
                 pairs[place].b.name,
                 pairs[place].a.where or pairs[place].b.where,
                 pairs[place].certain,
-                self.tolerance,
+                WHOLE if pairs[place].b.name in tops else self.tolerance,
             )
             for place, (total, _) in sums.items()
         ]
-        return found, list(problems.values())
+        return [unranked(one, tops) for one in differences], list(problems.values())
 
     def _values(
         self, samples: Samples, size: int, runners: Sequence[Runner]
@@ -325,10 +331,13 @@ class Comparison:
         """A batch by the names and in the layouts of one side's inputs."""
         given = {}
         for pair in self.inputs:
-            array = batch[pair.a.name]
+            spec = (pair.a, pair.b)[place]
+            array = in_colors(batch[pair.a.name], spec)
+            if (size := pair.resize(place)) is not None:
+                array = resized(array, *size)
             if pair.layouts[place].channels_first:
                 array = np.moveaxis(array, -1, 1)
-            given[(pair.a, pair.b)[place].name] = array
+            given[spec.name] = array
         return given
 
     def _batch(self, samples: Samples) -> int:

@@ -55,7 +55,7 @@ class OnnxSide(Side):
         self.precision = metadata.get("graphcnn.precision", self.precision)
         note += f", {self.precision}" if self.precision in ROUNDED else ""
         self.engine = f"onnxruntime ({self._session.get_providers()[0]}{note})"
-        self.inputs = signature.inputs
+        self.inputs, self.tops = signature.inputs, signature.tops
         self.outputs = tuple(self._output(spec) for spec in signature.outputs)
         check_batched(self)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from graphcnn.errors import ErrorGroup, VerificationError
 from graphcnn.runtime.signature import TensorSpec
@@ -30,13 +30,19 @@ class InputPair:
         a: In A.
         b: In B.
         layouts: How A and B take it.
-        sizes: Of one sample, channels last; None where both take any.
+        sizes: Of one sample, channels last; None where both take any. Where one of them resizes
+            images they are those of a camera, and the other is fed resized ones.
     """
 
     a: TensorSpec
     b: TensorSpec
     layouts: tuple[Layout, Layout]
     sizes: Sizes
+
+    def resize(self, place: int) -> tuple[int, int] | None:
+        """The height and width that A's images (0) or B's (1) are resized to; None: as they are."""
+        spec, other = (self.a, self.b)[place], (self.b, self.a)[place]
+        return None if _as_seen(spec, other) is spec else other.resized
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,7 @@ def pair_inputs(a: Side, b: Side) -> list[InputPair]:
     pairs, problems = [], []
     for one, place in zip(a.inputs, order, strict=True):
         other = b.inputs[place]
-        sizes = sample_sizes(one), sample_sizes(other)
+        sizes = sample_sizes(_as_seen(one, other)), sample_sizes(_as_seen(other, one))
         found = arrangements(sizes[0], a.input_layouts(one), sizes[1], b.input_layouts(other))
         layouts = next(found, None)
         if layouts is None:
@@ -88,6 +94,16 @@ def pair_inputs(a: Side, b: Side) -> list[InputPair]:
     if problems:
         raise ErrorGroup(problems)
     return pairs
+
+
+def _as_seen(spec: TensorSpec, other: TensorSpec) -> TensorSpec:
+    """An input of the size of another that is resized to it, if it is: it will be fed likewise."""
+    if other.resized is None or spec.resized is not None or len(spec.layout) != 4:
+        return spec
+    if (spec.size("H"), spec.size("W")) != other.resized:
+        return spec
+    sizes = zip(spec.layout, spec.shape, strict=True)
+    return replace(spec, shape=tuple(other.size(a) if a in "HW" else n for a, n in sizes))
 
 
 def pair_outputs(a: Side, b: Side) -> tuple[list[Pair], list[int]]:

@@ -16,6 +16,7 @@ from graphcnn.errors import ErrorGroup, GraphCNNError, VerificationError
 from graphcnn.runtime.signature import read_signature
 from graphcnn.runtimes import Adapter, Missing
 
+from .embedded import with_best
 from .models import Comparison, Model, Weights, opened, tolerance_of
 from .onnx_side import OnnxSide
 from .pairing import Pair, pair_inputs, pair_outputs
@@ -119,7 +120,7 @@ def verify_runtimes(
         for adapter in runtimes:
             stack.enter_context(adapter)
             side = RuntimeSide(Path(path), adapter, folder)
-            sides = (reference, side)
+            sides = with_best(reference, side)
             run = Comparison(
                 sides,
                 tuple(pair_inputs(*sides)),

@@ -11,6 +11,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,7 @@ class Side(ABC):
         outputs: What it gives, in its order.
         layouts_known: Whether the layouts of inputs are known rather than guessed.
         foreign: Its values have the names of another tool.
+        tops: By the output of the best classes that of their scores, where it gives these alone.
         precision: What its weights and numbers are rounded to, as the file states it.
     """
 
@@ -68,6 +70,7 @@ class Side(ABC):
     outputs: tuple[Value, ...]
     layouts_known = True
     foreign = False
+    tops: Mapping[str, str] = MappingProxyType({})
     precision = "fp32"
 
     @abstractmethod

@@ -288,10 +288,12 @@ def test_compile_as_json(run: Run, model: Path) -> None:
         "nodes",
         "params",
         "weights",
+        "targets",
         "verified",
         "seconds",
         "passes",
     }
+    assert found["targets"] == ["portable"]
     assert found["verified"] == "checked by onnx"
     names = [step["name"] for step in found["passes"]]
     assert (names[0], names[-1]) == ("drop-training-layers", "assign-layout")

@@ -71,7 +71,7 @@ def test_a_file(model: Path) -> None:
     assert found["size"].endswith(f"({size:,} bytes)")
     assert found["weights"] == "random, seed 0"
     assert found["model file"].startswith("sha256:")
-    assert found["classes"] == "3"
+    assert found["classes"] == "3: cat, dog, cow"
     assert "missing" not in found
 
 
@@ -81,9 +81,11 @@ def test_a_file_as_json(model: Path) -> None:
     assert found["bytes"] == model.stat().st_size
     assert found["opsets"] == {"ai.onnx": 17}
     assert found["nodes"] == sum(found["nodes_by_type"].values())
+    plain = {"range": None, "colors": None, "resized_to": None}
     assert found["inputs"] == [
-        {"name": "image", "dtype": "float32", "shape": ["N", 3, 8, 8], "layout": "NCHW"}
+        {"name": "image", "dtype": "float32", "shape": ["N", 3, 8, 8], "layout": "NCHW", **plain}
     ]
+    assert found["classes"] == ["cat", "dog", "cow"]
     assert json.loads(found["metadata"]["graphcnn.classes"]) == ["cat", "dog", "cow"]
 
 

@@ -383,7 +383,10 @@ def _moves() -> Iterator[tuple[str, onnx.ModelProto]]:
     yield "Tile", model("Tile", _i(1, 1, 1, 5), shape=(4, 9, 1))
     yield "Sum", model("Sum", twice=True)
     yield "Split", _split()
-    yield "TopK", _top()
+    yield "TopK", _top("y", "places")
+    yield "TopK, places", _top("scores", "y")
+    yield "uint8 input", _pixels([0, 3, 1, 2])
+    yield "uint8 input, channels first", _pixels([0, 1, 2, 3])
     yield "shape arithmetic", _arithmetic()
     yield "Constant", _constant()
     yield "float16", _half()
@@ -400,13 +403,30 @@ def _split() -> onnx.ModelProto:
     return graph_of(nodes, IMAGE, (2, 9, 8), {"s": _i(2, 2)})
 
 
-def _top() -> onnx.ModelProto:
-    return graph_of(
-        [helper.make_node("TopK", ["x", "k"], ["y", "places"], axis=1, name="TopK")],
+def _top(*results: str) -> onnx.ModelProto:
+    made = graph_of(
+        [helper.make_node("TopK", ["x", "k"], results, axis=-1, name="TopK")],
         (12,),
         (5,),
         {"k": _i(5)},
     )
+    kind = TensorProto.FLOAT if results[0] == "y" else TensorProto.INT64
+    made.graph.output[0].type.tensor_type.elem_type = kind
+    return made
+
+
+def _pixels(order: list[int]) -> onnx.ModelProto:
+    """A convolution of bytes, which a Cast makes float32, in a layout."""
+    sizes = [0, *IMAGE]
+    shape = tuple(sizes[order.index(axis)] for axis in range(1, 4))
+    nodes = [
+        helper.make_node("Cast", ["x"], ["c"], to=TensorProto.FLOAT, name="Cast"),
+        helper.make_node("Transpose", ["c"], ["t"], perm=order, name="Transpose"),
+        helper.make_node("Conv", ["t", "w"], ["y"], kernel_shape=[3, 3], name="Conv"),
+    ]
+    made = graph_of(nodes, shape, (6, 7, 6), {"w": _f(6, 4, 3, 3)})
+    made.graph.input[0].type.tensor_type.elem_type = TensorProto.UINT8
+    return made
 
 
 def _arithmetic() -> onnx.ModelProto:
@@ -493,6 +513,8 @@ def anchored(made: onnx.ModelProto) -> onnx.ModelProto:
     """
     anchored = onnx.ModelProto()
     anchored.CopyFrom(made)
+    if made.graph.input[0].type.tensor_type.elem_type != TensorProto.FLOAT:
+        return anchored
     dims = made.graph.input[0].type.tensor_type.shape.dim
     count, spatial = dims[1].dim_value, len(dims) - 2
     eye = np.eye(count, dtype=np.float32).reshape(count, count, *(1,) * spatial)
@@ -573,6 +595,9 @@ def as_written(path: Path, feeds: Mapping[str, Array]) -> dict[str, Array]:
 
 def feed(name: str, made: onnx.ModelProto, batch: int) -> Array:
     """A batch for a probe."""
-    dims = made.graph.input[0].type.tensor_type.shape.dim
-    x = _rng().normal(size=(batch, *(d.dim_value for d in dims[1:]))).astype(np.float32)
+    kind = made.graph.input[0].type.tensor_type
+    sizes = (batch, *(d.dim_value for d in kind.shape.dim[1:]))
+    if kind.elem_type == TensorProto.UINT8:
+        return _rng().integers(0, 256, sizes).astype(np.uint8)
+    x = _rng().normal(size=sizes).astype(np.float32)
     return abs(x) + np.float32(0.1) if name.startswith("positive") else x

@@ -18,6 +18,7 @@ from graphcnn import Graph, WeightStore
 from graphcnn.compiler import pipeline
 from graphcnn.export import lower
 from graphcnn.passes import AssignLayout, DropTrainingLayers, Pass, PassRecord, run_passes
+from graphcnn.targets import targets
 from tests.onnx_checks import agree, run
 from tests.random_values import random_arrays, random_feeds
 
@@ -113,7 +114,7 @@ def evaluate(
 
 
 def _serialized(graph: Graph, store: WeightStore) -> bytes:
-    lowered = lower(graph, store)
+    lowered = lower(graph, store, target=targets("onnxruntime"))
     for item in lowered.initializers:
         array = np.ascontiguousarray(item.load().astype(item.dtype.numpy)).reshape(item.dims)
         lowered.model.graph.initializer.append(onnx.numpy_helper.from_array(array, item.name))
@@ -124,7 +125,7 @@ def onnx_nodes(graph: Graph) -> int:
     """The nodes that the graph has in a file."""
     lowered, _ = run_passes(graph, [DropTrainingLayers(), AssignLayout()])
     unread = cast(WeightStore, defaultdict(lambda: None))
-    return len(lower(lowered, unread).model.graph.node)
+    return len(lower(lowered, unread, target=targets("onnxruntime")).model.graph.node)
 
 
 def check_compiled(graph: Graph) -> tuple[int, int]:
@@ -140,7 +141,12 @@ def check_compiled(graph: Graph) -> tuple[int, int]:
         for disable in choices:
             path = Path(folder) / f"{len(nodes)}.onnx"
             report = graphcnn.compile(
-                graph, path, weights=WeightStore.from_arrays(arrays), disable=disable, verify=False
+                graph,
+                path,
+                weights=WeightStore.from_arrays(arrays),
+                disable=disable,
+                verify=False,
+                target="onnxruntime",
             )
             nodes.append(report.nodes)
             results.append(run(path, feeds, optimize=False))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,12 +11,11 @@ import pytest
 import graphcnn
 from graphcnn.graph import Graph
 from graphcnn.report.page import Training, document
+from tests.browser import chromium
 
 from .test_page import HOSTILE, cells, data_of, example, hostile_graph
 
 TIMES = "\N{MULTIPLICATION SIGN}"
-
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 BOXES = """
 () => {
@@ -36,20 +33,8 @@ BOXES = """
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A browser; GRAPHCNN_BROWSER=required makes its absence a failure."""
-    path = next(filter(None, map(shutil.which, NAMES)), None)
-    if path is None:
-        reason = f"a browser is needed, and none of {', '.join(NAMES)} is on the PATH"
-        if os.environ.get("GRAPHCNN_BROWSER") == "required":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        # A container's root has no sandbox; the pages are those that this file writes.
-        launched = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+    with chromium() as launched:
         yield launched
-        launched.close()
 
 
 Opened = Callable[..., Any]

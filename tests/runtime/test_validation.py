@@ -130,5 +130,7 @@ def test_half_precision_has_more_noise(tmp_path: Path) -> None:
         for name, spec in graph.weights.items()
     }
     store = WeightStore.from_arrays(arrays)
-    report = graphcnn.compile(graph, tmp_path / "m.onnx", weights=store, validate=True)
+    report = graphcnn.compile(
+        graph, tmp_path / "m.onnx", weights=store, validate=True, target="onnxruntime"
+    )
     assert "fold-affine-into-previous" in {r.name for r in report.passes if r.changed}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from graphcnn.errors import ExportError
-from graphcnn.tuning.folder import new_folder
+from graphcnn.folders import new_folder
 
 
 def test_a_new_folder_and_an_empty_one_are_filled(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from graphcnn.errors import ExportError
-from graphcnn.files import scratch_beside
+from .errors import ExportError
+from .files import scratch_beside
 
 
 def check_folder(target: Path, force: bool) -> None:

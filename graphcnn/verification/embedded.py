@@ -1,0 +1,180 @@
+r"""What a file does beside its network, done to what it is compared with: here in numpy.
+
+A side whose images are smaller or larger than the other's camera gives them is fed images that are
+resized as `graphcnn.ops.Resizing` does it: position :math:`p` of :math:`m` stands for
+:math:`(p + 1/2) n / m - 1/2` of :math:`n`. A side with all scores, beside one with the best alone,
+gives its best (`TopSide`).
+
+Where scores are nearly equal two right engines may rank them differently. A class in B that A has
+at another rank is right where A's scores at the two ranks differ by no more than twice the
+tolerance; one that A has not among its best is at the last rank at most.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from graphcnn.comparison import Difference, Tolerance
+from graphcnn.errors import VerificationError
+from graphcnn.runtime.signature import Array
+from graphcnn.types import LAST
+
+from .pairing import Pair
+from .side import Runner, Side, Value
+
+WHOLE = Tolerance(rtol=0, atol=0.5)
+"""Classes are the same or they are not."""
+
+_TOP = re.compile(r"(.+)_top\d+")
+
+
+def resized(images: Array, height: int, width: int) -> Array:
+    """Images, channels last, at another height and width, bilinear: float32."""
+    found = images.astype(np.float64)
+    for axis, after in ((1, height), (2, width)):
+        before = found.shape[axis]
+        at = np.clip((np.arange(after) + 0.5) * before / after - 0.5, 0, before - 1)
+        low = np.floor(at).astype(int)
+        shape = [1] * found.ndim
+        shape[axis] = after
+        share = (at - low).reshape(shape)
+        high = np.minimum(low + 1, before - 1)
+        found = found.take(low, axis) * (1 - share) + found.take(high, axis) * share
+    return found.astype(np.float32)
+
+
+class TopSide(Side):
+    """A side that gives the best of its scores, as another side does.
+
+    Args:
+        side: The side, which has the scores of all classes.
+        other: The side that has the best alone.
+
+    Raises:
+        VerificationError: There is no output that the best can be of.
+    """
+
+    def __init__(self, side: Side, other: Side) -> None:
+        self._side = side
+        self.model, self.engine, self.inputs = side.model, side.engine, side.inputs
+        self.layouts_known, self.foreign = side.layouts_known, side.foreign
+        self.precision, self.tops = side.precision, other.tops
+        given, sizes = list(side.outputs), {v.name: v.sizes for v in other.outputs}
+        self._cut: dict[int, int] = {}
+        outputs = list[Value]()
+        for classes, scores in other.tops.items():
+            place = _place(given, scores, [v.name for v in other.outputs])
+            k = (sizes[scores] or (None,))[-1]
+            if place is None or k is None:
+                raise VerificationError(
+                    f"{other.model} gives {scores}, and {side.model} has no scores of that name",
+                    context=[("its outputs", ", ".join(v.name for v in given))],
+                )
+            self._cut[place] = k
+            given[place] = Value(scores, scores, (k,), LAST)
+            outputs.append(Value(classes, classes, (k,), LAST))
+        self._scores = dict(zip(self._cut, outputs, strict=True))
+        self.outputs = tuple(
+            value
+            for place, one in enumerate(given)
+            for value in (one, *([self._scores[place]] if place in self._cut else []))
+        )
+
+    def layers(self) -> list[Value]:
+        """See `Side.layers`."""
+        return self._side.layers()
+
+    def runner(self, values: Sequence[Value] | None = None) -> Runner:
+        """The side's own, with the best of its scores where its outputs are asked for."""
+        run = self._side.runner(values)
+        if values is not None:
+            return run
+
+        def cut(feeds: Mapping[str, Array]) -> list[Array]:
+            found = list[Array]()
+            for place, value in enumerate(run(feeds)):
+                if place not in self._cut:
+                    found.append(value)
+                    continue
+                best = np.argsort(-value, axis=-1, kind="stable")[..., : self._cut[place]]
+                found += [np.take_along_axis(value, best, -1), best]
+            return found
+
+        return cut
+
+
+def _place(outputs: Sequence[Value], scores: str, others: Sequence[str]) -> int | None:
+    """Which of a side's outputs the best scores of the other are of: by name, else by order."""
+    match = _TOP.fullmatch(scores)
+    names = [value.name for value in outputs]
+    if match and match[1] in names:
+        return names.index(match[1])
+    place = others.index(scores)
+    rows = place < len(outputs) and len(outputs[place].sizes or ()) == 1
+    return place if rows else None
+
+
+def with_best(a: Side, b: Side) -> tuple[Side, Side]:
+    """Two sides of which neither, or each, gives the best of its scores alone.
+
+    Raises:
+        VerificationError: One cannot give what the other does.
+    """
+    if a.tops and not b.tops:
+        return a, TopSide(b, a)
+    return (TopSide(a, b), b) if b.tops and not a.tops else (a, b)
+
+
+def ranked_alike(
+    values: Sequence[tuple[Array, Array]],
+    pairs: Sequence[Pair],
+    tops: Mapping[str, str],
+    tolerance: Tolerance,
+) -> list[tuple[Array, Array]]:
+    """Values of A and of B, where classes that are tied are ranked as in A.
+
+    Args:
+        values: Of A and of B, by pair.
+        pairs: The pairs.
+        tops: In B, by the output of the best classes that of their scores.
+        tolerance: How far a score of B may be from A's.
+    """
+    places = {pair.b.name: place for place, pair in enumerate(pairs)}
+    found = list(values)
+    for classes, scores in tops.items():
+        if classes not in places or scores not in places:
+            continue
+        (a, b), (expected, _) = found[places[classes]], found[places[scores]]
+        if expected.size and a.shape == b.shape == expected.shape:
+            bound = tolerance.bound(float(np.abs(expected).max()))
+            found[places[classes]] = a, without_ties(a, expected, b, bound)
+    return found
+
+
+def unranked(found: Difference, tops: Mapping[str, str]) -> Difference:
+    """A difference without its argmax, which of ranked values says nothing."""
+    ranked = found.other in tops or found.other in tops.values()
+    return replace(found, same_argmax=None) if ranked else found
+
+
+def without_ties(classes: Array, scores: Array, others: Array, bound: float) -> Array:
+    """Classes with those in their place that are ranked differently by less than the tolerance.
+
+    Args:
+        classes: A's best, int[samples, k].
+        scores: Their scores in A, float[samples, k].
+        others: B's best, int[samples, k].
+        bound: How far a score of B may be from A's.
+
+    Returns:
+        B's best, with A's class where the two are as good: int[samples, k].
+    """
+    same = others[:, :, None] == classes[:, None, :]
+    rank = np.where(same.any(axis=2), same.argmax(axis=2), classes.shape[1] - 1)
+    gap = np.abs(scores - np.take_along_axis(scores, rank, axis=1))
+    distinct = (np.diff(np.sort(others, axis=1), axis=1) != 0).all(axis=1, keepdims=True)
+    return np.where((gap <= 2 * bound) & distinct, classes, others)
