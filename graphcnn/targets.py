@@ -279,7 +279,7 @@ _ALL = (
         precisions={"int8": "crashes on QDQ, and gives wrong values for weights alone"},
         whole=frozenset({"HardSwish"}),
         int8="none",
-        notes="its WINOGRAD_MEMORY_LEVEL must be 0 for 1e-5; int8: give its own tools the float file",
+        notes="1e-5 needs WINOGRAD_MEMORY_LEVEL 0; for int8 give its own tools the float file",
     ),
     Profile(
         name="ncnn",
@@ -304,6 +304,7 @@ _ALL = (
             "InstanceNormalization 1D": _LOADS,
             "LayerNormalization without bias": _LOADS,
             "LayerNormalization of several axes": _WRONG,
+            "Flatten of the batch": _LOADS,
             "Transpose of the batch": _WRONG,
             "float16": _LOADS,
             "uint8 input": _LOADS,
@@ -322,6 +323,7 @@ _ALL = (
         name="tvm",
         version="0.27.0",
         refused={
+            "auto_pad SAME_UPPER": f"{_LOADS} (pools)",
             "auto_pad SAME_LOWER": f"{_WRONG} (pools)",
             "linear Resize by other scales than the sizes'": _WRONG,
             "shape arithmetic": _LOADS,

@@ -5,11 +5,13 @@ What a profile says of them is held against what its runtime does with them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -135,6 +137,8 @@ def _convolutions() -> Iterator[tuple[str, onnx.ModelProto]]:
     yield "Conv, groups", conv(group=2, out=8)
     yield "Conv, depthwise", conv(group=4, out=4)
     yield "Conv, depthwise, multiplier 2", conv(group=4, out=8)
+    yield "Conv, depthwise, past the end", conv(group=4, out=4, pads=[1, 1, 2, 2])
+    yield "Conv, depthwise, uneven pads", conv(group=4, out=4, pads=[0, 0, 1, 1])
     yield "Conv, SAME_UPPER", conv(pads=None, auto_pad="SAME_UPPER", strides=[2, 2])
     yield "Conv, SAME_LOWER", conv(pads=None, auto_pad="SAME_LOWER", strides=[2, 2])
     yield "Conv, no kernel_shape", model("Conv", _f(6, 4, 3, 3), _f(6))
@@ -334,6 +338,8 @@ def _moves() -> Iterator[tuple[str, onnx.ModelProto]]:
     yield "Slice of channels", model("Slice", _i(1), _i(3), _i(1), _i(1))
     yield "Slice, step 2", model("Slice", _i(0), _i(end), _i(2), _i(2))
     yield "Slice, step -1", model("Slice", _i(end), _i(-end - 1), _i(3), _i(-1))
+    large = model("Slice", _i(end), _i(-end - 1), _i(3), _i(-1), shape=(16, 64, 64))
+    yield "Slice of a large image, step -1", large
     yield "Slice 1D", model("Slice", _i(1), _i(-1), _i(2), shape=(4, 9))
     yield "Slice 3D", model("Slice", _i(1, 0, 1), _i(-1, end, -1), _i(2, 3, 4), shape=(4, 5, 6, 3))
     yield "Slice of a vector", model("Slice", _i(2), _i(7), _i(1), shape=(12,))
@@ -354,6 +360,8 @@ def _moves() -> Iterator[tuple[str, onnx.ModelProto]]:
     yield "Resize, linear align_corners", model("Resize", None, two, mode="linear", **corners)
     skew = {"coordinate_transformation_mode": "asymmetric"}
     yield "Resize, linear asymmetric", model("Resize", None, two, mode="linear", **skew)
+    row = model("Resize", None, two, shape=(4, 1, 8), mode="linear", **half)
+    yield "Resize, linear, one row", row
     yield "Resize, cubic", model("Resize", None, two, mode="cubic", **half)
     for label, scales, shape in (
         ("1D", _scales(1.0, 1.0, 3.0), (4, 9)),
@@ -368,9 +376,10 @@ def _moves() -> Iterator[tuple[str, onnx.ModelProto]]:
     yield "Slice of channels, no steps", model("Slice", _i(1), _i(3), _i(1))
     yield "Squeeze", model("Squeeze", _i(3), shape=(4, 9, 1))
     yield "Unsqueeze", model("Unsqueeze", _i(2), shape=(4, 9))
-    dropout = helper.make_node("Dropout", ["x"], ["d"], name="Dropout")
-    after = helper.make_node("Neg", ["d"], ["y"], name="Neg")
-    yield "Dropout", graph_of([dropout, after], IMAGE, IMAGE)
+    before = helper.make_node("Neg", ["x"], ["n"], name="before")
+    dropout = helper.make_node("Dropout", ["n"], ["d"], name="Dropout")
+    after = helper.make_node("Neg", ["d"], ["y"], name="after")
+    yield "Dropout", graph_of([before, dropout, after], IMAGE, IMAGE)
     yield "Tile", model("Tile", _i(1, 1, 1, 5), shape=(4, 9, 1))
     yield "Sum", model("Sum", twice=True)
     yield "Split", _split()
@@ -561,6 +570,27 @@ def _normalizations() -> Iterator[tuple[str, onnx.ModelProto]]:
     whole = model("LayerNormalization", _f(*IMAGE), _f(*IMAGE), axis=1)
     yield "LayerNormalization of an image", whole
     yield "LRN", model("LRN", size=3, alpha=0.3, beta=0.5, bias=1.0)
+
+
+def merged(models: Sequence[onnx.ModelProto]) -> onnx.ModelProto:
+    """Models of one opset side by side in one, each with its place before the names in it."""
+    whole = onnx.ModelProto()
+    for place, model in enumerate(models):
+        part = onnx.compose.add_prefix(model, f"{place}/")
+        whole.graph.MergeFrom(part.graph)
+        whole.ir_version = part.ir_version
+    whole.graph.name = "probes"
+    whole.opset_import.extend(part.opset_import)
+    return whole
+
+
+def as_written(path: Path, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    """What onnxruntime makes of a file as it is written, by name."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(path, options, ["CPUExecutionProvider"])
+    names = [item.name for item in session.get_outputs()]
+    return dict(zip(names, session.run(names, dict(feeds)), strict=True))
 
 
 def feed(name: str, made: onnx.ModelProto, batch: int) -> Array:
