@@ -198,7 +198,7 @@ def compile(
             what the model takes.
         postprocess: ``top5``: in the place of the output that is a vector of scores, ``NAME_top5``
             has the five highest and ``NAME_top5_classes`` the classes that have them.
-        opset: The version of ONNX's operators; 17, or the highest that `target` takes, if None.
+        opset: The version of ONNX's operators; 17 if None.
         external_data: Whether weights go into ``PATH.data``; ``auto`` is past 2 GiB only.
         precision: ``fp32`` leaves the network as it is; ``fp16`` stores float32 weights as float16
             and computes in float32; ``fp16-body`` computes in float16 between float32 inputs and
@@ -265,7 +265,7 @@ def compile(
     records = apply_passes(network, steps, print_after, _observer(network, store, validate))
     store = store.deriving(network.derived)
     metadata = _metadata(network, store, classes_of(graph, store), precision) | contract
-    opset = min(DEFAULT_OPSET, runtimes.opset) if opset is None else opset
+    opset = DEFAULT_OPSET if opset is None else opset
     single = partial(lower, network, store, opset, metadata, target=runtimes)
     if precision == "fp16-body":
         network = in_half(network)

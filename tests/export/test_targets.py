@@ -169,7 +169,7 @@ def test_several_targets_are_their_intersection(tmp_path: Path) -> None:
         graphcnn.compile(
             _network(MaxPooling3D(), 4, 4, 4, 2), tmp_path / "m", target=["tvm", "mnn"]
         )
-    assert targets("tensorrt,onnxruntime").opset == 13
+    assert targets("onnxruntime,tvm").opset == PROFILES["tvm"].opset < PROFILES["onnxruntime"].opset
     assert targets(PORTABLE).opset == min(p.opset for p in PROFILES.values() if p.measured)
 
 
@@ -191,12 +191,16 @@ def test_hard_swish_is_whole_where_all_have_it(
     assert {node.op_type for node in nodes} == {"Conv", *operators}
 
 
-def test_highest_opset_of_a_target_is_the_default(tmp_path: Path) -> None:
+def test_later_opsets_are_refused(tmp_path: Path) -> None:
     graph = _network(Conv2D(filters=2, kernel_size=1), 4, 4, 2)
-    graphcnn.compile(graph, tmp_path / "m.onnx", target="tensorrt")
-    assert onnx.load(tmp_path / "m.onnx").opset_import[0].version == 13
-    with pytest.raises(ErrorGroup, match="opset 14: tensorrt takes at most 13"):
-        graphcnn.compile(graph, tmp_path / "n.onnx", target="tensorrt", opset=14)
+    graphcnn.compile(graph, tmp_path / "m.onnx", opset=23)
+    model = onnx.load(tmp_path / "m.onnx")
+    assert misfits(model, targets(PORTABLE)) == []
+    model.opset_import[0].version, model.ir_version = 24, 12
+    assert misfits(model, targets("onnxruntime")) == []
+    told = [str(item.error) for item in misfits(model, targets("tvm"))]
+    assert told[0].startswith("opset 24: tvm takes at most 23")
+    assert told[1].startswith("IR version 12: tvm takes at most 11")
 
 
 @pytest.mark.parametrize(
