@@ -205,6 +205,7 @@ _ALL = (
     Profile(
         name="openvino",
         version="2026.4.1",
+        refused={"pads as wide as the kernel": f"{_WRONG} for images of one channel"},
         whole=frozenset({"HardSwish", "Mish"}),
         notes="on processors with bfloat16 float32 needs INFERENCE_PRECISION_HINT=f32",
     ),
@@ -216,6 +217,7 @@ _ALL = (
             "auto_pad SAME_LOWER": f"{_WRONG} (4.14)",
             "uneven pads in 1D": f"{_WRONG} (4.14)",
             "pads before a kernel of 1": "reads what is not its own",
+            "inputs of several ranks": f"{_LOADS} (4.14)",
             "depthwise windows of 3 that overreach": f"{_WRONG} (4.14)",
             "linear Resize of one row": f"{_WRONG} (5.0)",
             "uneven pads of ConvTranspose": f"{_LOADS} (4.14)",
@@ -231,7 +233,7 @@ _ALL = (
             "Resize 3D": _LOADS,
             "linear Resize by other scales than the sizes'": _WRONG,
             "reduction of everything": f"{_WRONG} (4.14)",
-            **dict.fromkeys(_NO_INTEGERS, f"{_WRONG} for batches of 8-bit integers (4.14)"),
+            **dict.fromkeys(_NO_INTEGERS, "does not load it, or gives wrong values for batches"),
         },
         whole=frozenset({"HardSwish"}),
         precisions={
@@ -245,6 +247,9 @@ _ALL = (
         version="0.23.9",
         refused={
             "alpha of Celu": _WRONG,
+            "outputs that are inputs": _LOADS,
+            "strides of a kernel of 1": f"{_LOADS} after another kernel of 1",
+            "steps": f"{_LOADS} after a kernel of 1",
             "float16": "refuses Gemm in float16",
             **dict.fromkeys(_NO_INTEGERS, f"{_WRONG} for Softmax between 8-bit integers"),
         },
@@ -262,6 +267,7 @@ _ALL = (
         version="3.6.1",
         refused={
             "auto_pad SAME_LOWER": _WRONG,
+            "outputs that are inputs": f"{_WRONG} for batches",
             "ConvTranspose 3D": _WRONG,
             "dilations of Conv 3D": _WRONG,
             "MaxPool 3D": f"{_WRONG} for batches",
@@ -287,6 +293,7 @@ _ALL = (
         refused={
             "auto_pad SAME_UPPER": f"{_WRONG} (pools)",
             "auto_pad SAME_LOWER": f"{_LOADS}, or {_WRONG}",
+            "outputs that are inputs": _LOADS,
             "uneven pads of ConvTranspose": _LOADS,
             "uneven pads of MaxPool that windows end before": _WRONG,
             "uneven pads of MaxPool that differ by axis": _WRONG,

@@ -15,7 +15,7 @@ from graphcnn.export.provenance import read as read_provenance
 from graphcnn.graph import Origin
 from graphcnn.targets import Profile, Targets
 
-from .forms import FORMS, INSTEAD, Item, forms_of
+from .forms import FILE_FORMS, FORMS, INSTEAD, Item, forms_of
 from .values import OnnxValue, constants, inferred
 
 if TYPE_CHECKING:
@@ -84,6 +84,10 @@ def _of_file(model: onnx.ModelProto, profiles: Iterable[Profile]) -> Iterator[Mi
     newer = {p.name: f"takes at most {p.ir}" for p in profiles if model.ir_version > p.ir}
     if newer:
         yield Misfit("", "", f"IR version {model.ir_version}", newer, "IR version 8")
+    for name, (holds, instead) in FILE_FORMS.items():
+        refusals = {p.name: reason for p in profiles if (reason := p.refused.get(name))}
+        if refusals and holds(model.graph):
+            yield Misfit("", "", name, refusals, instead)
 
 
 def _of_nodes(model: onnx.ModelProto, profiles: tuple[Profile, ...]) -> Iterator[Misfit]:

@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from graphcnn.ops.forms import overreaching
+from graphcnn.ops.forms import overreaching, pads_of_windows
 
 from .values import OnnxValue
 
 if TYPE_CHECKING:
     import numpy as np
+    import onnx
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -102,6 +103,13 @@ def _padded(item: Item) -> bool:
 def _padded_point(item: Item) -> bool:
     """Whether all of a kernel's sizes are 1, and it is padded."""
     return _padded(item) and set(item.attributes.get("kernel_shape", ())) == {1}
+
+
+def _thinning(item: Item) -> bool:
+    """Whether positions are left out along an axis by a kernel of 1."""
+    kernel = item.attributes.get("kernel_shape", ())
+    strides = item.attributes.get("strides", [1] * len(kernel))
+    return any(k == 1 < s for k, s in zip(kernel, strides, strict=True))
 
 
 def _dilated(item: Item) -> bool:
@@ -202,6 +210,12 @@ FORMS: dict[str, Form] = {
         ("Conv",),
         _padded_point,
         "a ZeroPadding before it",
+    ),
+    "pads as wide as the kernel": Form(
+        ("Conv",), lambda i: pads_of_windows(i.attributes), "a ZeroPadding before it"
+    ),
+    "strides of a kernel of 1": Form(
+        ("Conv",), _thinning, "a MaxPooling of 1 with the strides before it"
     ),
     "depthwise windows of 3 that overreach": Form(
         ("Conv",), _overreaching, "a ZeroPadding2D before it, and padding: valid"
@@ -315,8 +329,35 @@ FORMS: dict[str, Form] = {
 }
 """By name; one without operators is of all."""
 
-INSTEAD: dict[str, str] = {"TopK": "the scores, without --postprocess"}
+INSTEAD = {
+    **dict.fromkeys(("Gelu", "HardSwish", "Mish", "Swish", "ThresholdedRelu"), "its pieces"),
+    **dict.fromkeys(("DepthToSpace", "SpaceToDepth"), "a Reshape, a Transpose and a Reshape"),
+    **dict.fromkeys(("Expand", "Tile"), "a product with ones"),
+    **dict.fromkeys(("DequantizeLinear", "QuantizeLinear"), "a file in float32"),
+    "Celu": "an elu between two products",
+    "Gather": "a product with a matrix of zeros and ones",
+    "Pad": "the pads of a convolution or a pool",
+    "Softsign": "x / (1 + abs(x))",
+    "TopK": "the scores, without --postprocess",
+}
 """What does the same as an operator that a runtime does not take at all."""
+
+
+def _ranks(graph: onnx.GraphProto) -> bool:
+    weights = {tensor.name for tensor in graph.initializer}
+    given = [item for item in graph.input if item.name not in weights]
+    return len({len(item.type.tensor_type.shape.dim) for item in given}) > 1
+
+
+def _passed_on(graph: onnx.GraphProto) -> bool:
+    return not {item.name for item in graph.input}.isdisjoint(item.name for item in graph.output)
+
+
+FILE_FORMS: dict[str, tuple[Callable[[onnx.GraphProto], bool], str]] = {
+    "inputs of several ranks": (_ranks, "images of 1x1 for vectors, and a Flatten after them"),
+    "outputs that are inputs": (_passed_on, "outputs that are layers"),
+}
+"""The forms that a whole file has: tests of it, and what does the same."""
 
 
 def forms_of(item: Item) -> list[str]:

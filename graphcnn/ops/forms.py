@@ -17,12 +17,12 @@ _STEEP = 1e30
 """A difference of float32 numbers times this is 1 or more in magnitude, or it is 0."""
 
 
-def padded(ctx: Lowering, x: str, pads: list[int], fill: float = 0.0) -> str:
+def padded(ctx: Lowering, x: str, pads: Sequence[int], fill: float = 0.0) -> str:
     """Emit zeros around the spatial axes of the first input, which is channels first.
 
-    Where no Pad is taken they are the pads of a convolution that changes nothing. Its kernel is
-    wider than 1, before which OpenCV pads with what lies in its memory, and but in 1D not 3 wide,
-    see `overreaching`.
+    Where no Pad is taken they are the pads of a convolution that changes nothing. Its kernel is as
+    wide as both pads and a position, and it is padded by their sum on either side: all runtimes
+    take pads that are even, and narrower than the kernel.
 
     Args:
         ctx: The lowering.
@@ -37,35 +37,49 @@ def padded(ctx: Lowering, x: str, pads: list[int], fill: float = 0.0) -> str:
     if ctx.takes("Pad"):
         amounts = ctx.constant([0, 0, *befores, 0, 0, *afters], DType.int64)
         return ctx.emit("Pad", [x, amounts, ctx.constant(fill)], mode="constant")
-    even = axes > 1 or befores == afters or ctx.takes("uneven pads in 1D")
-    befores, afters = (befores, afters) if even else ([max(pads)], [max(pads)])
-    channels, width = known_channels(ctx.inputs[0]), 3 if axes == 1 else 2
-    kernel = np.zeros((channels, 1, *(width,) * axes))
-    kernel[(..., *(1,) * axes)] = 1
-    x = ctx.emit(
+    channels = known_channels(ctx.inputs[0])
+    sums = [before + after for before, after in zip(befores, afters, strict=True)]
+    kernel = np.zeros((channels, 1, *(n + 1 for n in sums)))
+    kernel[(..., *afters)] = 1
+    return ctx.emit(
         "Conv",
         [x, ctx.constant(kernel)],
-        kernel_shape=[width] * axes,
+        kernel_shape=[n + 1 for n in sums],
         strides=[1] * axes,
-        pads=[*(pad + 1 for pad in befores), *(pad + width - 2 for pad in afters)],
+        pads=[*sums, *sums],
         group=channels,
     )
-    return x if even else cropped(ctx, x, [max(pads) - pads[1]], [max(pads) - pads[0]])
 
 
 def convolution_input(ctx: Lowering, attributes: dict[str, Any]) -> str:
-    """The input of a convolution, padded where its own pads would not be taken."""
+    """The input of a convolution, padded and thinned out where it cannot do so itself."""
     (x,), pads, sizes = ctx.operands, attributes["pads"], ctx.inputs[0].spatial
+    kernel, strides = attributes["kernel_shape"], attributes["strides"]
     depthwise = attributes.get("group", 1) == known_channels(ctx.inputs[0]) > 1
+    thinned = [s if k == 1 else 1 for k, s in zip(kernel, strides, strict=True)]
+    thins = max(thinned) > 1 and not ctx.takes("strides of a kernel of 1")
     forms = {
         "uneven pads in 1D": len(pads) == 2 and pads[0] != pads[1],
-        "pads before a kernel of 1": any(pads) and set(attributes["kernel_shape"]) == {1},
+        "pads before a kernel of 1": any(pads) and set(kernel) == {1},
+        "pads as wide as the kernel": pads_of_windows(attributes),
         "depthwise windows of 3 that overreach": depthwise and overreaching(attributes, sizes),
     }
-    if all(ctx.takes(name) for name, held in forms.items() if held):
+    if any(held and not ctx.takes(name) for name, held in forms.items()) or (thins and any(pads)):
+        attributes["pads"] = [0] * len(pads)
+        x = padded(ctx, x, pads)
+    if not thins:
         return x
-    attributes["pads"] = [0] * len(pads)
-    return padded(ctx, x, pads)
+    attributes["strides"] = [1 if k == 1 else s for k, s in zip(kernel, strides, strict=True)]
+    point, none = [1] * len(kernel), [0] * len(pads)
+    return ctx.emit("MaxPool", [x], kernel_shape=point, strides=thinned, pads=none)
+
+
+def pads_of_windows(attributes: Mapping[str, Any]) -> bool:
+    """Whether windows of a convolution lie in its pads as a whole, where OpenVINO errs."""
+    kernel, pads = attributes.get("kernel_shape", ()), attributes.get("pads", ())
+    dilations = attributes.get("dilations", [1] * len(kernel))
+    spans = [d * (k - 1) + 1 for d, k in zip(dilations, kernel, strict=True)]
+    return any(pad >= span for pad, span in zip(pads, [*spans, *spans], strict=False))
 
 
 def overreaching(attributes: Mapping[str, Any], sizes: Sequence[Any]) -> bool:

@@ -171,7 +171,9 @@ class PythonAdapter(Adapter):
 
     def _version(self, names: Sequence[str]) -> str | None:
         path = [str(self.folder)] if self.folder else sys.path
-        found = {item.name.lower(): item.version for item in distributions(path=path)}
+        # Of two versions the first is imported.
+        versions = reversed([(one.name.lower(), one.version) for one in distributions(path=path)])
+        found = dict(versions)
         return next((found[name] for name in names if name in found), None)
 
 

@@ -112,12 +112,33 @@ def probes() -> Iterator[tuple[str, onnx.ModelProto]]:
     for opset in (13, 15, 18, 19, 20, 21, 22, 23):
         kernel = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
         yield f"opset {opset}", model("Conv", _f(6, 4, 3, 3), _f(6), opset=opset, **kernel)
+    yield from _files()
     yield from _convolutions()
     yield from _pools()
     yield from _elementwise()
     yield from _moves()
     yield from _reductions()
     yield from _normalizations()
+
+
+def _files() -> Iterator[tuple[str, onnx.ModelProto]]:
+    """What a whole file has."""
+    mixed = [
+        helper.make_node("Flatten", ["x"], ["f"], axis=1, name="f"),
+        helper.make_node("Concat", ["v", "f"], ["y"], axis=1, name="Concat"),
+    ]
+    yield "inputs of several ranks", graph_of(mixed, IMAGE, (291,), vector=3)
+    passed = graph_of([helper.make_node("Neg", ["v"], ["y"], name="Neg")], IMAGE, (3,), vector=3)
+    passed.graph.output.append(passed.graph.input[0])
+    yield "outputs that are inputs", passed
+    points, ends = {"kernel_shape": [1, 1], "pads": [0] * 4}, {"first": _f(4, 4, 1, 1)}
+    first = helper.make_node("Conv", ["x", "first"], ["a"], strides=[1, 1], **points)
+    conv = helper.make_node("Conv", ["a", "second"], ["y"], strides=[2, 2], **points)
+    weights = {**ends, "second": _f(6, 4, 1, 1)}
+    yield "Conv, stride of a kernel of 1", graph_of([first, conv], IMAGE, (6, 5, 4), weights)
+    bounds = {"starts": _i(0), "stops": _i(2**31 - 1), "axes": _i(2), "steps": _i(2)}
+    slice = helper.make_node("Slice", ["a", *bounds], ["y"], name="Slice")
+    yield "Slice after a kernel of 1", graph_of([first, slice], IMAGE, (4, 5, 8), ends | bounds)
 
 
 def _convolutions() -> Iterator[tuple[str, onnx.ModelProto]]:
@@ -137,12 +158,16 @@ def _convolutions() -> Iterator[tuple[str, onnx.ModelProto]]:
     yield "Conv, groups", conv(group=2, out=8)
     yield "Conv, depthwise", conv(group=4, out=4)
     yield "Conv, depthwise, multiplier 2", conv(group=4, out=8)
+    narrow = {"shape": (1, 2, 5), "out": 1}
+    yield "Conv, pads as wide as the kernel", conv(kernel=(1, 2), pads=[0, 5, 0, 5], **narrow)
     yield "Conv, depthwise, past the end", conv(group=4, out=4, pads=[1, 1, 2, 2])
     yield "Conv, depthwise, uneven pads", conv(group=4, out=4, pads=[0, 0, 1, 1])
     yield "Conv, SAME_UPPER", conv(pads=None, auto_pad="SAME_UPPER", strides=[2, 2])
     yield "Conv, SAME_LOWER", conv(pads=None, auto_pad="SAME_LOWER", strides=[2, 2])
     yield "Conv, no kernel_shape", model("Conv", _f(6, 4, 3, 3), _f(6))
     yield "Conv, pads before a kernel of 1", conv(kernel=(1, 1), pads=[1, 1, 1, 1])
+    point = conv(kernel=(1, 1), pads=[0, 0, 2, 1], group=4, out=4)
+    yield "Conv, depthwise, pads before a kernel of 1", point
     yield "Conv 3D, dilations", conv(**{**three, "kernel": (2, 2, 2)}, dilations=[2, 2, 2])
     yield "Conv 1D", conv(**one)
     yield "Conv 1D, uneven pads", conv(**one, pads=[2, 0])
@@ -286,12 +311,17 @@ def graph_of(
     result: tuple[int, ...],
     constants: dict[str, Array] | None = None,
     opset: int = 17,
+    vector: int = 0,
 ) -> onnx.ModelProto:
-    """A model of several nodes from `x` to `y`."""
+    """A model of several nodes from `x`, and a vector `v` of some size, to `y`."""
+    sizes = {"x": shape, **({"v": (vector,)} if vector else {})}
     graph = helper.make_graph(
         nodes,
         "probe",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", *shape])],
+        [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", *of])
+            for name, of in sizes.items()
+        ],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", *result])],
         [numpy_helper.from_array(array, name) for name, array in (constants or {}).items()],
     )
@@ -393,6 +423,7 @@ def _moves() -> Iterator[tuple[str, onnx.ModelProto]]:
     yield "weights in float16", _half_weights()
     yield "int8", _integers()
     yield "int8, Softmax", _integer_softmax()
+    yield "int8, Gemm", _integer_gemm()
     yield "DepthToSpace", model("DepthToSpace", blocksize=2)
     yield "SpaceToDepth", model("SpaceToDepth", blocksize=2, shape=(4, 8, 8))
 
@@ -491,6 +522,23 @@ def _integers() -> onnx.ModelProto:
         helper.make_node("Conv", ["d", "v"], ["y"], kernel_shape=[3, 3], name="Conv"),
     ]
     return graph_of(nodes, IMAGE, (6, 7, 6), {"s": scale, "z": zero, **weights})
+
+
+def _integer_gemm() -> onnx.ModelProto:
+    """A Gemm with a bias between 8-bit integers, as QDQ."""
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"], name="quantize"),
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"], name="dequantize"),
+        helper.make_node("DequantizeLinear", ["w", "s", "z"], ["v"], name="weights"),
+        helper.make_node("DequantizeLinear", ["b", "bs", "bz"], ["c"], name="bias"),
+        helper.make_node("Gemm", ["d", "v", "c"], ["g"], transB=1, name="Gemm"),
+        helper.make_node("QuantizeLinear", ["g", "s", "z"], ["r"], name="quantize2"),
+        helper.make_node("DequantizeLinear", ["r", "s", "z"], ["y"], name="dequantize2"),
+    ]
+    scale, zero = _scalar(0.02), np.array(0, np.int8)
+    integers = {"w": (_f(5, 12) * 20).astype(np.int8), "b": (_f(5) * 900).astype(np.int32)}
+    bias = {"bs": np.array([4e-4], np.float32), "bz": np.zeros(1, np.int32)}
+    return graph_of(nodes, (12,), (5,), {"s": scale, "z": zero, **integers, **bias})
 
 
 def _integer_softmax() -> onnx.ModelProto:
@@ -593,9 +641,12 @@ def as_written(path: Path, feeds: Mapping[str, Array]) -> dict[str, Array]:
     return dict(zip(names, session.run(names, dict(feeds)), strict=True))
 
 
-def feed(name: str, made: onnx.ModelProto, batch: int) -> Array:
-    """A batch for a probe."""
-    kind = made.graph.input[0].type.tensor_type
+def feeds(name: str, made: onnx.ModelProto, batch: int) -> dict[str, Array]:
+    """A batch for a probe, by input."""
+    return {item.name: _feed(name, item.type.tensor_type, batch) for item in made.graph.input}
+
+
+def _feed(name: str, kind: onnx.TypeProto.Tensor, batch: int) -> Array:
     sizes = (batch, *(d.dim_value for d in kind.shape.dim[1:]))
     if kind.elem_type == TensorProto.UINT8:
         return _rng().integers(0, 256, sizes).astype(np.uint8)
