@@ -118,7 +118,7 @@ def _dilated(item: Item) -> bool:
 
 def _overreaching(item: Item) -> bool:
     """Whether there is one kernel a channel, of the kind that `overreaching` tells."""
-    x, kernel = (value and value.shape for value in item.operands[:2])
+    x, kernel = (value.shape if value else None for value in item.operands[:2])
     depthwise = kernel is not None and kernel[:2] == (item.attributes.get("group", 1), 1) != (1, 1)
     return depthwise and overreaching(item.attributes, (x or (None,) * 4)[2:])
 

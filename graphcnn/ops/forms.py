@@ -40,7 +40,7 @@ def padded(ctx: Lowering, x: str, pads: Sequence[int], fill: float = 0.0) -> str
     channels = known_channels(ctx.inputs[0])
     sums = [before + after for before, after in zip(befores, afters, strict=True)]
     kernel = np.zeros((channels, 1, *(n + 1 for n in sums)))
-    kernel[(..., *afters)] = 1
+    kernel[(slice(None), 0, *afters)] = 1
     return ctx.emit(
         "Conv",
         [x, ctx.constant(kernel)],

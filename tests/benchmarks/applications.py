@@ -117,7 +117,9 @@ def peers(work: Path, saved: Path, arguments: argparse.Namespace) -> Record:
 def ours(target: Path, saved: Path, facts: Record) -> Record:
     """What ``graphcnn compile`` makes of a saved network: its costs and its file's figures."""
     model = str(saved / MODEL)
-    command = graphcnn_command("compile", model, "-o", str(target), "--force")
+    command = graphcnn_command(
+        "compile", model, "-o", str(target), "--target", "onnxruntime", "--force"
+    )
     try:
         runs = [measure(command) for _ in range(COMPILES)]
         found = step("check", target, saved)

@@ -34,7 +34,7 @@ def export(example: str, ours: str, theirs: str) -> None:
 
     graph = graphcnn.load(EXAMPLES / f"{example}.yaml")
     weights = graphcnn.WeightStore.from_arrays(random_arrays(graph))
-    graphcnn.compile(graph, ours, weights=weights)
+    graphcnn.compile(graph, ours, weights=weights, target="onnxruntime")
     model = to_keras(graph, weights)
     model(random_feeds(graph))
     model.export(theirs, format="onnx", verbose=False)
