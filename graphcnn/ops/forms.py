@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any
 
 from graphcnn.types import DType, is_symbolic
@@ -14,15 +15,19 @@ _END = 2**31 - 1
 _DIFFERING = "uneven pads of MaxPool that differ by axis"
 
 _STEEP = 1e30
-"""A difference of float32 numbers times this is 1 or more in magnitude, or it is 0."""
+"""A difference of float32 numbers times this is 1 or more in magnitude, if it is 1e-30 or more."""
+
+_MOST_POSITIONS = 25
+"""Of a kernel that moves values: one of 5x5 costs less than two that each read them all."""
 
 
 def padded(ctx: Lowering, x: str, pads: Sequence[int], fill: float = 0.0) -> str:
     """Emit zeros around the spatial axes of the first input, which is channels first.
 
-    Where no Pad is taken they are the pads of a convolution that changes nothing. Its kernel is as
-    wide as both pads and a position, and it is padded by their sum on either side: all runtimes
-    take pads that are even, and narrower than the kernel.
+    Where no Pad is taken they are the pads of a convolution that changes no finite number. Its
+    kernel is as wide as both pads and a position, and it is padded by their sum on either side: all
+    runtimes take pads that are even, and narrower than the kernel. Where that kernel has many
+    positions there is a convolution for each axis.
 
     Args:
         ctx: The lowering.
@@ -30,22 +35,33 @@ def padded(ctx: Lowering, x: str, pads: Sequence[int], fill: float = 0.0) -> str
         pads: All before, then all after.
         fill: What a Pad puts there.
     """
-    import numpy as np
-
     axes = len(pads) // 2
     befores, afters = pads[:axes], pads[axes:]
-    if ctx.takes("Pad"):
+    if ctx.takes("Pad") or not ctx.output.dtype.is_float:
         amounts = ctx.constant([0, 0, *befores, 0, 0, *afters], DType.int64)
         return ctx.emit("Pad", [x, amounts, ctx.constant(fill)], mode="constant")
-    channels = known_channels(ctx.inputs[0])
-    sums = [before + after for before, after in zip(befores, afters, strict=True)]
-    kernel = np.zeros((channels, 1, *(n + 1 for n in sums)))
-    kernel[(slice(None), 0, *afters)] = 1
+    sides = list(zip(befores, afters, strict=True))
+    if prod(before + after + 1 for before, after in sides) <= _MOST_POSITIONS:
+        return _widened(ctx, x, sides)
+    for axis, side in enumerate(sides):
+        if any(side):
+            x = _widened(ctx, x, [side if other == axis else (0, 0) for other in range(axes)])
+    return x
+
+
+def _widened(ctx: Lowering, x: str, sides: Sequence[tuple[int, int]]) -> str:
+    """Emit zeros before and after each spatial axis, by a convolution."""
+    import numpy as np
+
+    channels, sums = known_channels(ctx.inputs[0]), [sum(side) for side in sides]
+    shape = [n + 1 for n in sums]
+    kernel = np.zeros((channels, prod(shape)))
+    kernel[:, np.ravel_multi_index([after for _, after in sides], shape)] = 1
     return ctx.emit(
         "Conv",
-        [x, ctx.constant(kernel)],
-        kernel_shape=[n + 1 for n in sums],
-        strides=[1] * axes,
+        [x, ctx.constant(kernel.reshape(channels, 1, *shape))],
+        kernel_shape=shape,
+        strides=[1] * len(shape),
         pads=[*sums, *sums],
         group=channels,
     )
@@ -187,7 +203,7 @@ def power(ctx: Lowering, x: str, exponent: float) -> str:
 
 
 def thresholded(ctx: Lowering, x: str, threshold: float) -> str:
-    """Emit x where it is above the threshold, and 0 elsewhere."""
+    """Emit x where it is above the threshold, and 0 elsewhere, of numbers that are finite."""
     if ctx.takes("ThresholdedRelu") or ctx.output.dtype != DType.float32:
         return ctx.emit("ThresholdedRelu", [x], alpha=threshold)
     above = ctx.emit("Sub", [x, ctx.constant(threshold)])

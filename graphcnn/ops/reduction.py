@@ -48,7 +48,7 @@ def reduce(
         keepdims: Whether they stay, at size 1.
         of: Which of the inputs `x` has the sizes of.
     """
-    if len(axes) > 1 and not ctx.takes(_several(ctx, op_type, axes)):
+    if len(axes) > 1 and not all(map(ctx.takes, _several(ctx, op_type, axes))):
         x, axes = reduce(ctx, op_type, x, axes[1:], keepdims=keepdims), axes[:1]
     if len(axes) == 1 and op_type == "ReduceSum" and not ctx.takes("ReduceSum of one axis"):
         size = ctx.layouts[of].sizes(ctx.inputs[of])[axes[0] - 1]
@@ -60,12 +60,13 @@ def reduce(
     return ctx.emit(op_type, [x, ctx.constant(list(axes), DType.int64)], keepdims=int(keepdims))
 
 
-def _several(ctx: Lowering, op_type: str, axes: Sequence[int]) -> str:
-    """The form that a reduction of several axes has."""
-    if op_type in ("ReduceMax", "ReduceMin"):
-        return "extremum of several axes"
-    everything = len(axes) == ctx.inputs[0].rank - 1
-    return "reduction of everything" if everything else op_type
+def _several(ctx: Lowering, op_type: str, axes: Sequence[int]) -> list[str]:
+    """The forms that a reduction of several axes has."""
+    forms = {
+        "extremum of several axes": op_type in ("ReduceMax", "ReduceMin"),
+        "reduction of everything": len(axes) == ctx.inputs[0].rank - 1,
+    }
+    return [name for name, held in forms.items() if held]
 
 
 def memory_axes(ctx: Lowering, axes: Sequence[int]) -> list[int]:

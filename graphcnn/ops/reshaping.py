@@ -206,15 +206,24 @@ class ZeroPadding(FollowOp):
         return tuple(Reach(low=shift, high=shift) for shift in shifts)
 
     def lower(self, ctx: Lowering) -> str:
-        if ctx.layout == FIRST and not ctx.takes("Pad"):
-            befores, afters = zip(*self.pads, strict=True)
-            return padded(ctx, ctx.operands[0], [*befores, *afters])
+        if not ctx.takes("Pad") and ctx.output.dtype.is_float:
+            return self._portable(ctx)
         amounts = [0] * 2 * ctx.output.rank
         for index, (before, after) in enumerate(self.pads):
             axis = ctx.layout.axis(index, ctx.output)
             amounts[axis], amounts[ctx.output.rank + axis] = before, after
         operands = [*ctx.operands, ctx.constant(amounts, DType.int64), ctx.constant(_zero(ctx))]
         return ctx.emit("Pad", operands, mode="constant")
+
+    def _portable(self, ctx: Lowering) -> str:
+        """The forms that take no Pad are of values that are channels first."""
+        (x,), befores, afters = ctx.operands, *zip(*self.pads, strict=True)
+        if ctx.layout == FIRST:
+            return padded(ctx, x, [*befores, *afters])
+        last = ctx.output.rank - 1
+        x = ctx.emit("Transpose", [x], perm=[0, last, *range(1, last)])
+        x = padded(ctx, x, [*befores, *afters])
+        return ctx.emit("Transpose", [x], perm=[0, *range(2, last + 1), 1])
 
 
 def _zero(ctx: Lowering) -> float:
