@@ -344,9 +344,12 @@ INSTEAD = {
 
 
 def _ranks(graph: onnx.GraphProto) -> bool:
+    """Whether inputs of any batch have different numbers of axes."""
     weights = {tensor.name for tensor in graph.initializer}
-    given = [item for item in graph.input if item.name not in weights]
-    return len({len(item.type.tensor_type.shape.dim) for item in given}) > 1
+    shapes = [i.type.tensor_type.shape.dim for i in graph.input if i.name not in weights]
+    return len(set(map(len, shapes))) > 1 and any(
+        not dim.dim_value for dims in shapes for dim in dims[:1]
+    )
 
 
 def _passed_on(graph: onnx.GraphProto) -> bool:
@@ -354,7 +357,7 @@ def _passed_on(graph: onnx.GraphProto) -> bool:
 
 
 FILE_FORMS: dict[str, tuple[Callable[[onnx.GraphProto], bool], str]] = {
-    "inputs of several ranks": (_ranks, "images of 1x1 for vectors, and a Flatten after them"),
+    "inputs of several ranks": (_ranks, "a fixed --batch, or images of 1x1 for vectors"),
     "outputs that are inputs": (_passed_on, "outputs that are layers"),
 }
 """The forms that a whole file has: tests of it, and what does the same."""
