@@ -224,7 +224,6 @@ FORMS: dict[str, Form] = {
         ("Conv",), lambda i: i.spatial == 3 and _dilated(i), "a kernel without dilation"
     ),
     "Conv 1D": Form(("Conv",), _rank(1), "a Conv2D of height 1"),
-    "Conv 3D": Form(("Conv",), _rank(3), "a Conv2D"),
     "uneven pads of ConvTranspose": Form(
         ("ConvTranspose",),
         _uneven,
@@ -232,11 +231,6 @@ FORMS: dict[str, Form] = {
         "even number",
     ),
     "dilations of ConvTranspose": Form(("ConvTranspose",), _dilated, "a kernel without dilation"),
-    "output_padding": Form(
-        ("ConvTranspose",),
-        lambda i: any(i.attributes.get("output_padding", ())),
-        "a ZeroPadding after it",
-    ),
     "ConvTranspose 1D": Form(("ConvTranspose",), _rank(1), "an UpSampling1D and a Conv1D"),
     "ConvTranspose 3D": Form(("ConvTranspose",), _rank(3), "an UpSampling3D and a Conv3D"),
     "alpha or beta of Gemm": Form(
@@ -253,9 +247,6 @@ FORMS: dict[str, Form] = {
         "the same pads on every axis, or a ZeroPadding before it",
     ),
     "dilations of MaxPool": Form(("MaxPool",), _dilated, "a window without dilation"),
-    "ceil_mode": Form(
-        _POOLS, lambda i: bool(i.attributes.get("ceil_mode")), "pads after the last position"
-    ),
     "uneven pads of AveragePool": Form(
         ("AveragePool",), _uneven, "sizes that are known, so that it is written in pieces"
     ),
@@ -268,7 +259,6 @@ FORMS: dict[str, Form] = {
     "MaxPool 3D": Form(("MaxPool",), _rank(3), "a MaxPooling2D"),
     "AveragePool 1D": Form(("AveragePool",), _rank(1), "an AveragePooling2D of height 1"),
     "AveragePool 3D": Form(("AveragePool",), _rank(3), "an AveragePooling2D"),
-    "global pool 1D": Form(_GLOBAL, _rank(1), "a Mean or a Max over the axes"),
     "global pool 3D": Form(_GLOBAL, _rank(3), "a Mean or a Max over the axes"),
     "alpha of Celu": Form(
         ("Celu",), lambda i: i.attributes.get("alpha", 1.0) != 1.0, "an elu between two products"
@@ -309,9 +299,6 @@ FORMS: dict[str, Form] = {
     "steps": Form(("Slice",), lambda i: any(abs(s) > 1 for s in _steps(i)), "a MaxPooling of 1"),
     "Resize 1D": Form(("Resize",), _rank(1), "an UpSampling2D of height 1"),
     "Resize 3D": Form(("Resize",), _rank(3), "no enlargement of volumes"),
-    "nearest Resize of half pixels": Form(
-        ("Resize",), _resize("nearest", "half_pixel"), "a factor that is whole"
-    ),
     "linear Resize, asymmetric": Form(
         ("Resize",), _resize("linear", "asymmetric"), "half_pixel or align_corners"
     ),
@@ -344,9 +331,12 @@ INSTEAD = {
 
 
 def _ranks(graph: onnx.GraphProto) -> bool:
+    """Whether inputs of any batch have different numbers of axes."""
     weights = {tensor.name for tensor in graph.initializer}
-    given = [item for item in graph.input if item.name not in weights]
-    return len({len(item.type.tensor_type.shape.dim) for item in given}) > 1
+    shapes = [i.type.tensor_type.shape.dim for i in graph.input if i.name not in weights]
+    return len(set(map(len, shapes))) > 1 and any(
+        not dim.dim_value for dims in shapes for dim in dims[:1]
+    )
 
 
 def _passed_on(graph: onnx.GraphProto) -> bool:
@@ -354,7 +344,7 @@ def _passed_on(graph: onnx.GraphProto) -> bool:
 
 
 FILE_FORMS: dict[str, tuple[Callable[[onnx.GraphProto], bool], str]] = {
-    "inputs of several ranks": (_ranks, "images of 1x1 for vectors, and a Flatten after them"),
+    "inputs of several ranks": (_ranks, "a fixed --batch, or images of 1x1 for vectors"),
     "outputs that are inputs": (_passed_on, "outputs that are layers"),
 }
 """The forms that a whole file has: tests of it, and what does the same."""

@@ -29,6 +29,7 @@ from graphcnn.verification import verify_runtimes
 from graphcnn.weights import WeightStore
 from tests.random_values import random_arrays
 
+from .chromium import Chromium
 from .common import EXAMPLES
 
 MODELS = Path(__file__).with_name("models")
@@ -90,6 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("networks", nargs="*", help="default: all that are small enough")
     parser.add_argument("--runtimes", default=",".join(RUNTIMES), help="default: the installed")
     parser.add_argument("--also", action="append", default=[], metavar="NAME=FOLDER")
+    parser.add_argument("--chromium", action="store_true", help="onnxruntime-web in it as well")
     parser.add_argument("--json", action="store_true", help="print JSON rather than a table")
     options = parser.parse_args(arguments)
     adapters = [find_runtime(name)() for name in filter(None, options.runtimes.split(","))]
@@ -97,6 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for item in options.also:
         name, _, folder = item.partition("=")
         adapters.append(find_runtime(name)(folder))
+    adapters += [Chromium()] if options.chromium else []
     labels = [f"{one.name} {one.version()}" for one in adapters]
     rows: dict[str, dict[str, str]] = {}
     wrong: list[dict[str, Any]] = []

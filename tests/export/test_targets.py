@@ -14,7 +14,7 @@ import graphcnn
 from graphcnn.errors import ErrorGroup, ExportError, GraphCNNError, SourceLocation
 from graphcnn.graph import Graph
 from graphcnn.onnx_file.fit import Misfit, misfits
-from graphcnn.onnx_file.forms import FILE_FORMS, FORMS
+from graphcnn.onnx_file.forms import FILE_FORMS, FORMS, INSTEAD
 from graphcnn.ops import Conv2D, Input, MaxPooling3D
 from graphcnn.runtimes import RUNTIMES, Adapter
 from graphcnn.targets import OPERATORS, PORTABLE, PROFILES, Profile, Targets, choose, targets
@@ -47,6 +47,8 @@ def test_every_operator_and_form_has_a_probe() -> None:
 
 
 def test_profiles_refuse_what_is_known() -> None:
+    refused = {what for _, what in REFUSALS}
+    assert FORMS.keys() | FILE_FORMS.keys() | INSTEAD.keys() <= refused
     for profile in PROFILES.values():
         assert set(profile.refused) <= OPERATORS | FORMS.keys() | FILE_FORMS.keys(), profile.name
         assert profile.whole <= OPERATORS - set(profile.refused)
