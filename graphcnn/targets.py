@@ -29,6 +29,21 @@ OPERATORS = frozenset(
 )
 """The operators that were measured."""
 
+IMAGE_OPERATORS = frozenset(
+    [
+        "AveragePool",
+        "BatchNormalization",
+        "Conv",
+        "ConvTranspose",
+        "GlobalAveragePool",
+        "GlobalMaxPool",
+        "InstanceNormalization",
+        "MaxPool",
+        "Resize",
+    ]
+)
+"""Those whose first axis can be nothing but the batch."""
+
 _LOADS = "does not load it"
 _WRONG = "gives wrong values"
 _UNTRIED = "does not list it in its documentation"
@@ -223,6 +238,7 @@ _ALL = (
         name="ncnn",
         version="20261020 with pnnx 20261020",
         refused={
+            "images, and no operator of images": f"{_WRONG}: it takes the batch for another axis",
             "auto_pad SAME_UPPER": f"{_WRONG} (pools)",
             "auto_pad SAME_LOWER": f"{_LOADS}, or {_WRONG}",
             "outputs that are inputs": _LOADS,

@@ -23,7 +23,7 @@ from graphcnn.graph import Graph, Node
 from graphcnn.naming import unused_name
 from graphcnn.ops import Input
 from graphcnn.ops.arrange import ChannelsFirstRows, ChannelsLeading, Then
-from graphcnn.targets import PORTABLE, Targets, targets
+from graphcnn.targets import IMAGE_OPERATORS, PORTABLE, Targets, targets
 from graphcnn.types import Dim, DType, Layout, TensorType, product
 from graphcnn.weights import WeightStore
 
@@ -157,12 +157,30 @@ class _Builder:
             if self.values[source] != output:
                 held = [self.values[source]]
                 self.nodes.append(helper.make_node("Identity", held, [output], name=output))
+        if not self.target.takes("images, and no operator of images"):
+            self._tell_batch()
         return helper.make_graph(
             self.nodes,
             self.graph.name,
             [self._declare(node.name, node.name) for node in self.graph.inputs],
             [self._declare(name, source) for name, source in self.graph.outputs.items()],
         )
+
+    def _tell_batch(self) -> None:
+        """Put a maximum over one position behind images that no operator of images takes."""
+        if not IMAGE_OPERATORS.isdisjoint(node.op_type for node in self.nodes):
+            return
+        for node in self.graph.inputs:
+            axes = len(self.graph.type(node.name).spatial)
+            if axes not in (1, 2) or not self.graph.type(node.name).dtype.is_float:
+                continue
+            image, told = node.name, self.unused(f"{node.name}/image")
+            for user in self.nodes:
+                user.input[:] = [told if name == image else name for name in user.input]
+            point = {"kernel_shape": [1] * axes, "pads": [0] * 2 * axes}
+            pool = helper.make_node("MaxPool", [image], [told], name=told, **point)
+            pool.doc_string = provenance.write(node)
+            self.nodes.insert(0, pool)
 
     def _declare(self, name: str, source: str) -> onnx.ValueInfoProto:
         type_ = self.graph.type(source)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from graphcnn.ops.forms import overreaching, pads_of_windows
+from graphcnn.targets import IMAGE_OPERATORS
 
 from .values import OnnxValue
 
@@ -343,7 +344,15 @@ def _passed_on(graph: onnx.GraphProto) -> bool:
     return not {item.name for item in graph.input}.isdisjoint(item.name for item in graph.output)
 
 
+def _batch_untold(graph: onnx.GraphProto) -> bool:
+    """Whether inputs have spatial axes, and no operator tells which axis is the batch."""
+    weights = {tensor.name for tensor in graph.initializer}
+    ranks = [len(i.type.tensor_type.shape.dim) for i in graph.input if i.name not in weights]
+    return max(ranks, default=0) > 2 and IMAGE_OPERATORS.isdisjoint(n.op_type for n in graph.node)
+
+
 FILE_FORMS: dict[str, tuple[Callable[[onnx.GraphProto], bool], str]] = {
+    "images, and no operator of images": (_batch_untold, "a MaxPooling of 1 before all"),
     "inputs of several ranks": (_ranks, "a fixed --batch, or images of 1x1 for vectors"),
     "outputs that are inputs": (_passed_on, "outputs that are layers"),
 }

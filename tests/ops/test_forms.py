@@ -12,7 +12,7 @@ import pytest
 import graphcnn
 from graphcnn.errors import ErrorGroup
 from graphcnn.graph import Graph
-from graphcnn.ops import Max, Op, ReLU, ZeroPadding2D
+from graphcnn.ops import Dense, Max, Mean, Op, ReLU, ZeroPadding2D
 from graphcnn.types import DType
 from tests.onnx_checks import run
 
@@ -54,3 +54,16 @@ def test_a_maximum_of_everything(target: str, tmp_path: Path) -> None:
     x = np.random.default_rng(0).random((2, 9, 8, 3), np.float32)
     (found,) = run(path, {"x": x}).values()
     np.testing.assert_array_equal(found.reshape(2), x.max(axis=(1, 2, 3)))
+
+
+def test_the_batch_is_told_by_an_operator_of_images(tmp_path: Path) -> None:
+    kinds = {}
+    for target in ("ncnn", "portable", "onnxruntime"):
+        path = tmp_path / f"{target}.onnx"
+        graphcnn.compile(_network(Mean(axis=(1, 2)), Dense(units=4)), path, target=target)
+        kinds[target] = [node.op_type for node in onnx.load(path).graph.node]
+    assert kinds["ncnn"] == kinds["portable"] == ["MaxPool", *kinds["onnxruntime"]]
+    volumes = Graph("volumes")
+    volumes.outputs["y"] = volumes.add(Mean(axis=(1, 2, 3)), volumes.input("x", (4, 4, 4, 2)))
+    with pytest.raises(ErrorGroup, match="images, and no operator of images: ncnn gives wrong"):
+        graphcnn.compile(volumes, tmp_path / "volumes.onnx", target="ncnn")

@@ -69,6 +69,9 @@ NOT_PORTABLE = {
     *("Conv3D-3", "Conv2DTranspose-11", "Conv2DTranspose-12", "UpSampling3D-1"),
     *(f"{op}-{n}" for op in ("Conv1DTranspose", "Conv3DTranspose", "UpSampling1D") for n in (1, 2)),
     *("Slice-3", "Slice-4", "Slice-5"),
+    # Of volumes, with no operator of images beside them.
+    *("Concatenate-6", "Cropping3D-1", "Flatten-5", "LayerNormalization-9", "Mean-7", "Min-1"),
+    *("PReLU-8", "Softmax-5", "SpatialDropout3D-1"),
 }
 """The samples that no rewriting makes run everywhere."""
 
