@@ -97,6 +97,12 @@ def _uneven(item: Item) -> bool:
     return befores != afters
 
 
+def _uneven_before(item: Item) -> bool:
+    """Whether pads are uneven, and not the same number after each axis and none before."""
+    befores, afters = _pads(item)
+    return befores != afters and (any(befores) or len(set(afters)) > 1)
+
+
 def _padded(item: Item) -> bool:
     return any(item.attributes.get("pads", ()))
 
@@ -242,10 +248,8 @@ FORMS: dict[str, Form] = {
     "uneven pads of MaxPool that windows end before": Form(
         ("MaxPool",), _leaves_rest, "pads that the windows fill, or a ZeroPadding before it"
     ),
-    "uneven pads of MaxPool that differ by axis": Form(
-        ("MaxPool",),
-        lambda i: _uneven(i) and len(set(zip(*_pads(i), strict=True))) > 1,
-        "the same pads on every axis, or a ZeroPadding before it",
+    "uneven pads of MaxPool but after each axis alike": Form(
+        ("MaxPool",), _uneven_before, "pads after the axes alone, or a ZeroPadding before it"
     ),
     "dilations of MaxPool": Form(("MaxPool",), _dilated, "a window without dilation"),
     "uneven pads of AveragePool": Form(
@@ -351,9 +355,17 @@ def _batch_untold(graph: onnx.GraphProto) -> bool:
     return max(ranks, default=0) > 2 and IMAGE_OPERATORS.isdisjoint(n.op_type for n in graph.node)
 
 
+def _twice(graph: onnx.GraphProto) -> bool:
+    """Whether an output is another one under a second name."""
+    outputs = {item.name for item in graph.output}
+    copies = (node for node in graph.node if node.op_type == "Identity")
+    return any({*node.input, *node.output} <= outputs for node in copies)
+
+
 FILE_FORMS: dict[str, tuple[Callable[[onnx.GraphProto], bool], str]] = {
     "images, and no operator of images": (_batch_untold, "a MaxPooling of 1 before all"),
     "inputs of several ranks": (_ranks, "a fixed --batch, or images of 1x1 for vectors"),
+    "outputs that are one value": (_twice, "one output for it"),
     "outputs that are inputs": (_passed_on, "outputs that are layers"),
 }
 """The forms that a whole file has: tests of it, and what does the same."""

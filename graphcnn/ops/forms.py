@@ -12,7 +12,7 @@ from .op import Lowering, known_channels
 
 _END = 2**31 - 1
 
-_DIFFERING = "uneven pads of MaxPool that differ by axis"
+_DIFFERING = "uneven pads of MaxPool but after each axis alike"
 
 _STEEP = 1e30
 """A difference of float32 numbers times this is 1 or more in magnitude, if it is 1e-30 or more."""
@@ -129,11 +129,8 @@ def pooling_input(ctx: Lowering, attributes: dict[str, Any]) -> str:
     axes = len(sizes)
     befores, afters = pads[:axes], pads[axes:]
     form = "uneven pads of MaxPool that windows end before"
-    if (
-        befores == afters
-        or any(map(is_symbolic, sizes))
-        or (ctx.takes(form) and ctx.takes("uneven pads in 1D"))
-    ):
+    forms = (form, _DIFFERING, "uneven pads in 1D")
+    if befores == afters or any(map(is_symbolic, sizes)) or all(map(ctx.takes, forms)):
         return x
     rows = zip(
         sizes, befores, afters, attributes["kernel_shape"], attributes["strides"], strict=True
@@ -144,8 +141,8 @@ def pooling_input(ctx: Lowering, attributes: dict[str, Any]) -> str:
     x = cropped(ctx, x, ends) if any(ends) else x
     sides = list(zip(befores, attributes["pads"][axes:], strict=True))
     uneven = any(before != after for before, after in sides)
-    taken = ctx.takes("uneven pads in 1D" if axes == 1 else _DIFFERING)
-    if taken or not uneven or (axes > 1 and len(set(sides)) == 1):
+    taken = ctx.takes(_DIFFERING) or (not any(befores) and len(set(sides)) == 1)
+    if not uneven or (taken and (axes > 1 or ctx.takes("uneven pads in 1D"))):
         return x
     attributes["pads"] = [0] * 2 * axes
     for axis, (before, after) in enumerate(sides, start=2):

@@ -131,6 +131,13 @@ def _files() -> Iterator[tuple[str, onnx.ModelProto]]:
     passed = graph_of([helper.make_node("Neg", ["v"], ["y"], name="Neg")], IMAGE, (3,), vector=3)
     passed.graph.output.append(passed.graph.input[0])
     yield "outputs that are inputs", passed
+    same = [
+        helper.make_node("GlobalAveragePool", ["x"], ["y"], name="y"),
+        helper.make_node("Identity", ["y"], ["z"], name="z"),
+    ]
+    twice = graph_of(same, IMAGE, (4, 1, 1))
+    twice.graph.output.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, ["N", 4, 1, 1]))
+    yield "outputs that are one value", twice
     points, ends = {"kernel_shape": [1, 1], "pads": [0] * 4}, {"first": _f(4, 4, 1, 1)}
     first = helper.make_node("Conv", ["x", "first"], ["a"], strides=[1, 1], **points)
     conv = helper.make_node("Conv", ["a", "second"], ["y"], strides=[2, 2], **points)
@@ -220,6 +227,7 @@ def _pools() -> Iterator[tuple[str, onnx.ModelProto]]:
         "MaxPool, stride 1, uneven pads",
         pool("MaxPool", (2, 2), pads=[0, 0, 1, 1], strides=[1, 1]),
     )
+    yield "MaxPool, uneven pads on both sides", pool("MaxPool", (5, 5), pads=[1, 1, 2, 2])
     mixed = pool("MaxPool", pads=[0, 1, 1, 1], shape=(4, 8, 7))
     yield "MaxPool, pads that differ by axis", mixed
     yield "MaxPool, pads, rest", pool("MaxPool", pads=[1, 1, 1, 1], shape=(4, 8, 8))
