@@ -164,6 +164,21 @@ def test_a_last_class_that_is_wrong(k: int, last: int, model: Path) -> None:
     assert done.exit_code == 1
 
 
+def test_scores_that_two_outputs_have_the_classes_of(model: Path) -> None:
+    path = embedded(model, **OPTIONS["top5"])
+    found = onnx.load(path)
+    copy = onnx.helper.make_node("Identity", ["scores_top5_classes"], ["again"])
+    found.graph.node.append(copy)
+    found.graph.output.append(onnx.helper.make_tensor_value_info("again", 7, ["N", 5]))
+    onnx.save(found, path)
+    edit_metadata(
+        path, top_classes=json.dumps(dict.fromkeys(["again", copy.input[0]], "scores_top5"))
+    )
+    assert verify(path, path).equal
+    with pytest.raises(GraphCNNError, match="outputs"):
+        verify(model, path)
+
+
 def test_equal_scores_are_no_difference(tmp_path: Path) -> None:
     """Of a layer of zeros all classes are as good, and engines need not agree which is first."""
     graph = graphcnn.Graph("even")
