@@ -24,7 +24,7 @@ def check_folder(target: Path, force: bool) -> None:
         raise ExportError(
             f"{target} is not empty", hint="--force replaces files in it (in Python, force=True)"
         )
-    parent = _resolved(target).parent
+    parent = (_resolved(target) if target.is_symlink() else target).parent
     if not parent.is_dir():
         raise ExportError(f"{parent} is not a directory", hint=f"mkdir -p {parent}")
 

@@ -89,7 +89,8 @@ def test_nothing_is_left_of_a_failure(tmp_path: Path, error: BaseException) -> N
 def test_what_cannot_be_written_to_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "circle").symlink_to("circle")
-    wrong = {target: "is not a directory" for target in ("file", "no/where")}
+    (tmp_path / "nowhere").symlink_to("no/where")
+    wrong = {target: "is not a directory" for target in ("file", "no/where", "nowhere")}
     for target, problem in (wrong | {"circle": "cannot be written"}).items():
         with pytest.raises(ExportError, match=problem), new_folder(tmp_path / target, force=True):
             pass
