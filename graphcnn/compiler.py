@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, get_args
 
 from .budget import Budget
 from .classes import classes_of
@@ -21,30 +21,8 @@ from .files import check_target, replacing
 from .graph import Graph
 from .onnx_structure import read_structure
 from .ops import Input
-from .passes import (
-    AssignLayout,
-    DeduplicateWeights,
-    DropTrainingLayers,
-    EliminateCommonSubexpressions,
-    EliminateDeadCode,
-    FoldAffineIntoNext,
-    FoldAffineIntoPrevious,
-    FoldChannelOrder,
-    FoldPadding,
-    MergeAffine,
-    MergeReshapes,
-    Pass,
-    PassRecord,
-    RecognizeActivations,
-    RemoveIdentities,
-    SimplifyConcatenation,
-    Step,
-    apply_passes,
-    check_pass_names,
-    enforce_budget,
-    flat,
-    summarize,
-)
+from .passes import Pass, PassRecord, apply_passes, enforce_budget, summarize
+from .pipeline import InputLayout, pipeline
 from .targets import Targets, choose
 from .weights import WeightStore
 
@@ -56,10 +34,6 @@ if TYPE_CHECKING:
     from .quantization import QualityReport, Quantization, QuantizationReport
     from .quantization.precision import Precision
     from .quantization.quantize import Progress as Stages
-
-InputLayout = Literal["nchw", "nhwc"]
-
-_EXTRA_PASSES: list[Pass] = []
 
 CHECKED = "checked by onnx"
 
@@ -95,67 +69,6 @@ class CompileReport:
     seconds: float
     quality: QualityReport | None = None
     quantization: QuantizationReport | None = None
-
-
-def register_pass(step: Pass) -> Pass:
-    """Add a pass to every compilation, before the optimising ones.
-
-    Args:
-        step: The pass; its name must be new.
-
-    Raises:
-        GraphError: There is a pass of this name.
-    """
-    if step.name in [known.name for known in flat(pipeline("nchw"))]:
-        raise GraphError(f"a pass named {step.name!r} exists")
-    _EXTRA_PASSES.append(step)
-    return step
-
-
-_OPTIMIZING: tuple[Pass, ...] = (
-    RemoveIdentities(),
-    RecognizeActivations(),
-    MergeReshapes(),
-    SimplifyConcatenation(),
-    EliminateCommonSubexpressions(),
-    FoldPadding(),
-    FoldAffineIntoPrevious(),
-    MergeAffine(),
-    FoldAffineIntoNext(),
-    FoldChannelOrder(),
-    EliminateDeadCode(),
-)
-"""Run over and over until none changes anything; each can be switched off."""
-
-ALL = "all"
-"""What stands for every optimising pass, in `disable`."""
-
-
-def pipeline(
-    input_layout: InputLayout, disable: Iterable[str] = (), weights: WeightStore | None = None
-) -> list[Step]:
-    """The passes of a compilation, in order.
-
-    Args:
-        input_layout: Whether inputs and outputs with spatial axes are channels first or last.
-        disable: The names of the optimising passes to leave out; `ALL` is all of them.
-        weights: The graph's weights, of which the equal ones are stored once.
-
-    Raises:
-        GraphError: A name in `disable` is not an optimising pass.
-    """
-    off = {disable} if isinstance(disable, str) else set(disable)
-    once = [DeduplicateWeights(weights=weights)] if weights else []
-    names = [*(step.name for step in _OPTIMIZING), DeduplicateWeights.name]
-    check_pass_names(sorted(off - {ALL}), names)
-    off |= set(names) if ALL in off else set()
-    return [
-        DropTrainingLayers(),
-        *_EXTRA_PASSES,
-        tuple(step for step in _OPTIMIZING if step.name not in off),
-        *(step for step in once if step.name not in off),
-        AssignLayout(input_layout=input_layout),
-    ]
 
 
 def compile(
