@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from . import metadata as keys
 from .budget import Budget
 from .classes import classes_of
 from .embedding import Preprocess, embed, needed
@@ -304,17 +305,17 @@ def _metadata(
     inputs = {node.name: _axes(graph, node.name) for node in graph.inputs}
     outputs = {name: _axes(graph, source) for name, source in graph.outputs.items()}
     found = {
-        "graphcnn.version": version("graphcnn"),
-        "graphcnn.weights": store.origin,
-        "graphcnn.input_layouts": json.dumps(inputs),
-        "graphcnn.output_layouts": json.dumps(outputs),
+        keys.VERSION: version("graphcnn"),
+        keys.WEIGHTS: store.origin,
+        keys.INPUT_LAYOUTS: json.dumps(inputs),
+        keys.OUTPUT_LAYOUTS: json.dumps(outputs),
     }
     if precision != "fp32":
-        found["graphcnn.precision"] = precision
+        found[keys.PRECISION] = precision
     if classes:
-        found["graphcnn.classes"] = json.dumps(classes)
+        found[keys.CLASSES] = json.dumps(classes)
     if graph.digest:
-        found["graphcnn.model"] = f"sha256:{graph.digest}"
+        found[keys.MODEL] = f"sha256:{graph.digest}"
     return found
 
 

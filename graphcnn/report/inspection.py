@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
+from graphcnn import metadata as keys
 from graphcnn.file_signature import signature_of
 from graphcnn.graph import Origin
 from graphcnn.onnx_file import Found, OnnxFile, OnnxNode, OnnxValue
@@ -135,7 +136,7 @@ def file_table(file: OnnxFile) -> Any:
     metadata, signature = file.metadata, signature_of(file)
     inputs = {spec.name: spec for spec in signature.inputs}
     tops, best = signature.tops, set(signature.tops.values())
-    author = f"graphcnn {metadata.get('graphcnn.version', '')}".strip()
+    author = f"graphcnn {metadata.get(keys.VERSION, '')}".strip()
     if not file.by_graphcnn:
         author = f"{file.producer or 'a tool that it does not name'}, not by graphcnn"
     where = f" at {file.peak.node}" if file.peak.node else " (a size is open)"
@@ -150,10 +151,10 @@ def file_table(file: OnnxFile) -> Any:
         ("peak activation memory", f"{fmt.size_in_bytes(file.peak.bytes)}{where}"),
         ("size", f"{fmt.size_in_bytes(file.bytes)} ({file.bytes:,} bytes)"),
         ("missing", [f"{name} (external data)" for name in file.missing]),
-        ("weights", metadata.get("graphcnn.weights", "")),
-        ("precision", metadata.get("graphcnn.precision", "")),
-        ("quantization", _facts(metadata.get("graphcnn.quantization", ""))),
-        ("model file", metadata.get("graphcnn.model", "")),
+        ("weights", metadata.get(keys.WEIGHTS, "")),
+        ("precision", metadata.get(keys.PRECISION, "")),
+        ("quantization", _facts(metadata.get(keys.QUANTIZATION, ""))),
+        ("model file", metadata.get(keys.MODEL, "")),
         ("classes", _classes(signature.classes)),
     ]
     return Group(Text(fmt.printable(str(file.path)), style="bold"), _grid(rows))

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from graphcnn import metadata as keys
 from graphcnn.errors import RuntimeFailure
 
 Array = np.ndarray[Any, Any]
@@ -126,7 +127,7 @@ def read_signature(session: Any) -> Signature:
     """
     metadata = session.get_modelmeta().custom_metadata_map
     inputs, outputs = (
-        _decoded(metadata.get(f"graphcnn.{key}")) for key in ("input_layouts", "output_layouts")
+        _decoded(metadata.get(key)) for key in (keys.INPUT_LAYOUTS, keys.OUTPUT_LAYOUTS)
     )
     return stated(
         [_spec("input", item, inputs) for item in session.get_inputs()],
@@ -143,10 +144,10 @@ def stated(
     Of several outputs of classes that have the same scores the first is taken.
     """
     colors, tops, resized = (
-        _named(metadata.get(f"graphcnn.{key}", ""))
-        for key in ("input_colors", "top_classes", "input_resized")
+        _named(metadata.get(key, ""))
+        for key in (keys.INPUT_COLORS, keys.TOP_CLASSES, keys.INPUT_RESIZED)
     )
-    classes = _decoded(metadata.get("graphcnn.classes"))
+    classes = _decoded(metadata.get(keys.CLASSES))
     return Signature(
         tuple(_camera(spec, colors.get(spec.name), resized.get(spec.name)) for spec in inputs),
         tuple(outputs),
