@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .comparison import VerifyReport
-    from .compiler import CompileReport, compile, register_pass
+    from .compiler import CompileReport, compile
     from .embedding import Camera
     from .errors import GraphCNNError
     from .frontends.keras.read import from_keras
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .graph import Graph, Node
     from .ops import Op, register
     from .passes import Pass, Summary, summarize
+    from .pipeline import register_pass
     from .runtime.runner import Session
     from .verification import verify
     from .weights import WeightStore
@@ -44,7 +45,7 @@ _HOMES = {
     "load": "frontends.model",
     "load_model": "frontends.model",
     "register": "ops",
-    "register_pass": "compiler",
+    "register_pass": "pipeline",
     "summarize": "passes",
     "verify": "verification",
 }

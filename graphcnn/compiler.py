@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, get_args
 
+from . import metadata as keys
 from .budget import Budget
 from .classes import classes_of
 from .embedding import Preprocess, embed, needed
@@ -21,30 +22,8 @@ from .files import check_target, replacing
 from .graph import Graph
 from .onnx_structure import read_structure
 from .ops import Input
-from .passes import (
-    AssignLayout,
-    DeduplicateWeights,
-    DropTrainingLayers,
-    EliminateCommonSubexpressions,
-    EliminateDeadCode,
-    FoldAffineIntoNext,
-    FoldAffineIntoPrevious,
-    FoldChannelOrder,
-    FoldPadding,
-    MergeAffine,
-    MergeReshapes,
-    Pass,
-    PassRecord,
-    RecognizeActivations,
-    RemoveIdentities,
-    SimplifyConcatenation,
-    Step,
-    apply_passes,
-    check_pass_names,
-    enforce_budget,
-    flat,
-    summarize,
-)
+from .passes import Pass, PassRecord, apply_passes, enforce_budget, summarize
+from .pipeline import InputLayout, pipeline
 from .targets import Targets, choose
 from .weights import WeightStore
 
@@ -56,10 +35,6 @@ if TYPE_CHECKING:
     from .quantization import QualityReport, Quantization, QuantizationReport
     from .quantization.precision import Precision
     from .quantization.quantize import Progress as Stages
-
-InputLayout = Literal["nchw", "nhwc"]
-
-_EXTRA_PASSES: list[Pass] = []
 
 CHECKED = "checked by onnx"
 
@@ -95,67 +70,6 @@ class CompileReport:
     seconds: float
     quality: QualityReport | None = None
     quantization: QuantizationReport | None = None
-
-
-def register_pass(step: Pass) -> Pass:
-    """Add a pass to every compilation, before the optimising ones.
-
-    Args:
-        step: The pass; its name must be new.
-
-    Raises:
-        GraphError: There is a pass of this name.
-    """
-    if step.name in [known.name for known in flat(pipeline("nchw"))]:
-        raise GraphError(f"a pass named {step.name!r} exists")
-    _EXTRA_PASSES.append(step)
-    return step
-
-
-_OPTIMIZING: tuple[Pass, ...] = (
-    RemoveIdentities(),
-    RecognizeActivations(),
-    MergeReshapes(),
-    SimplifyConcatenation(),
-    EliminateCommonSubexpressions(),
-    FoldPadding(),
-    FoldAffineIntoPrevious(),
-    MergeAffine(),
-    FoldAffineIntoNext(),
-    FoldChannelOrder(),
-    EliminateDeadCode(),
-)
-"""Run over and over until none changes anything; each can be switched off."""
-
-ALL = "all"
-"""What stands for every optimising pass, in `disable`."""
-
-
-def pipeline(
-    input_layout: InputLayout, disable: Iterable[str] = (), weights: WeightStore | None = None
-) -> list[Step]:
-    """The passes of a compilation, in order.
-
-    Args:
-        input_layout: Whether inputs and outputs with spatial axes are channels first or last.
-        disable: The names of the optimising passes to leave out; `ALL` is all of them.
-        weights: The graph's weights, of which the equal ones are stored once.
-
-    Raises:
-        GraphError: A name in `disable` is not an optimising pass.
-    """
-    off = {disable} if isinstance(disable, str) else set(disable)
-    once = [DeduplicateWeights(weights=weights)] if weights else []
-    names = [*(step.name for step in _OPTIMIZING), DeduplicateWeights.name]
-    check_pass_names(sorted(off - {ALL}), names)
-    off |= set(names) if ALL in off else set()
-    return [
-        DropTrainingLayers(),
-        *_EXTRA_PASSES,
-        tuple(step for step in _OPTIMIZING if step.name not in off),
-        *(step for step in once if step.name not in off),
-        AssignLayout(input_layout=input_layout),
-    ]
 
 
 def compile(
@@ -391,17 +305,17 @@ def _metadata(
     inputs = {node.name: _axes(graph, node.name) for node in graph.inputs}
     outputs = {name: _axes(graph, source) for name, source in graph.outputs.items()}
     found = {
-        "graphcnn.version": version("graphcnn"),
-        "graphcnn.weights": store.origin,
-        "graphcnn.input_layouts": json.dumps(inputs),
-        "graphcnn.output_layouts": json.dumps(outputs),
+        keys.VERSION: version("graphcnn"),
+        keys.WEIGHTS: store.origin,
+        keys.INPUT_LAYOUTS: json.dumps(inputs),
+        keys.OUTPUT_LAYOUTS: json.dumps(outputs),
     }
     if precision != "fp32":
-        found["graphcnn.precision"] = precision
+        found[keys.PRECISION] = precision
     if classes:
-        found["graphcnn.classes"] = json.dumps(classes)
+        found[keys.CLASSES] = json.dumps(classes)
     if graph.digest:
-        found["graphcnn.model"] = f"sha256:{graph.digest}"
+        found[keys.MODEL] = f"sha256:{graph.digest}"
     return found
 
 

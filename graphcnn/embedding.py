@@ -5,8 +5,8 @@ from uint8, a bilinear Resizing where the camera's size is another, and a revers
 where its colours are BGR. Behind the one output that is a vector of scores the best few are taken.
 All of that is operators like others, so that passes fold what can be folded.
 
-The metadata of a file say what was embedded: `COLORS`, `RESIZED` and `TOP_CLASSES`, each a JSON
-mapping by the name of an input or an output.
+The metadata of a file say what was embedded: `metadata.INPUT_COLORS`, `INPUT_RESIZED` and
+`TOP_CLASSES`, each a JSON mapping by the name of an input or an output.
 """
 
 from __future__ import annotations
@@ -18,20 +18,12 @@ from typing import Literal
 
 from .errors import ErrorGroup, GraphCNNError, GraphError, OptionError
 from .graph import Graph, Node
+from .metadata import INPUT_COLORS, INPUT_RESIZED, TOP_CLASSES
 from .ops import Cast, Input, Resizing
 from .ops.embedding import ReverseChannels, TopClasses, TopScores
 from .ops.op import Size
 from .options import Options
 from .types import DType, is_symbolic
-
-COLORS = "graphcnn.input_colors"
-"""``RGB`` or ``BGR``, the order of an input's channels."""
-
-RESIZED = "graphcnn.input_resized"
-"""The height and width that an input is resized to."""
-
-TOP_CLASSES = "graphcnn.top_classes"
-"""By the output of classes, int64[N, k], the output of their scores."""
 
 _COLORED = 3
 _IMAGE_CHANNELS = (1, _COLORED)
@@ -126,8 +118,12 @@ def embed_camera(graph: Graph, camera: Camera) -> dict[str, str]:
     colored = [n.name for n in images if graph.type(n.name).channels == _COLORED]
     own = {name: size for name, size in resized.items() if size != graph.type(name).spatial}
     return {
-        **({COLORS: json.dumps(dict.fromkeys(colored, camera.colors.upper()))} if colored else {}),
-        **({RESIZED: json.dumps(own)} if own else {}),
+        **(
+            {INPUT_COLORS: json.dumps(dict.fromkeys(colored, camera.colors.upper()))}
+            if colored
+            else {}
+        ),
+        **({INPUT_RESIZED: json.dumps(own)} if own else {}),
     }
 
 

@@ -1,4 +1,4 @@
-"""A folder that appears whole or not at all."""
+"""A folder that appears whole or not at all, and files that come into one when all are complete."""
 
 from __future__ import annotations
 
@@ -24,34 +24,55 @@ def check_folder(target: Path, force: bool) -> None:
         raise ExportError(
             f"{target} is not empty", hint="--force replaces files in it (in Python, force=True)"
         )
-    if not target.absolute().parent.is_dir():
-        raise ExportError(f"{target.parent} is not a directory", hint=f"mkdir -p {target.parent}")
+    parent = (_resolved(target) if target.is_symlink() else target).parent
+    if not parent.is_dir():
+        raise ExportError(f"{parent} is not a directory", hint=f"mkdir -p {parent}")
 
 
 @contextmanager
 def new_folder(target: Path, force: bool) -> Iterator[Path]:
-    """Yield a folder beside the target, to write into; at the end it takes the target's place.
+    """Yield a folder to write into, from which the target is made at the end.
 
-    Of a target that has files those of the same names are replaced, and others stay.
+    A link stands for the folder that it leads to. A target that was not there appears at once. Into
+    one that exists, where the folder to write into lies until then, files are moved one by one:
+    those of the same names are replaced, and others stay.
 
     Raises:
-        ExportError: As of `check_folder`, or the disk is full.
+        ExportError: As of `check_folder`, a folder has the name of a file, or the disk is full.
     """
     check_folder(target, force)
-    scratch = scratch_beside(target.absolute())
+    place = _resolved(target)
+    exists = place.is_dir()
+    scratch = scratch_beside(place / "files" if exists else place)
     try:
         scratch.mkdir(mode=0o700)
         yield scratch
-        target.mkdir(exist_ok=True)  # With the mode that new folders have.
-        mode = target.stat().st_mode
-        if any(target.iterdir()):
-            for path in sorted(scratch.iterdir()):
-                os.replace(path, target / path.name)
+        if exists:
+            _move(scratch, place)
             return
-        scratch.chmod(mode)
-        target.rmdir()
-        os.replace(scratch, target)
+        place.mkdir()
+        scratch.chmod(place.stat().st_mode)  # What new folders have.
+        place.rmdir()
+        os.replace(scratch, place)
     except OSError as error:
         raise ExportError(f"{target} cannot be written: {error.strerror or error}") from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _resolved(target: Path) -> Path:
+    """Without links; a circle of them stays, and cannot be written to."""
+    return Path(os.path.realpath(target))
+
+
+def _move(scratch: Path, folder: Path) -> None:
+    """Move files into a folder, all of them or none where a folder is in the way of one."""
+    paths = sorted(scratch.iterdir())
+    blocked = [path.name for path in paths if (folder / path.name).is_dir()]
+    if blocked:
+        raise ExportError(
+            f"{folder}: {', '.join(blocked)} would be written, and is a folder there",
+            hint="name another folder",
+        )
+    for path in paths:
+        os.replace(path, folder / path.name)

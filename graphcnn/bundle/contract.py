@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from graphcnn.errors import ErrorGroup, GraphCNNError, ModelFileError, did_you_mean
-from graphcnn.onnx_file import OnnxFile
-from graphcnn.onnx_file.values import OnnxValue
+from graphcnn.file_signature import signature_of
+from graphcnn.onnx_file import OnnxFile, OnnxNode, OnnxValue
 from graphcnn.report.format import printable
-from graphcnn.report.inspection import contract
+from graphcnn.runtime.signature import Signature
 
 _MOST_PIXELS = 4096 * 4096
 _MOST_BYTES = 2**30
@@ -109,7 +109,8 @@ def read_contract(file: OnnxFile, scores: str | None = None) -> Contract:
     """
     errors = list(_too_much(file))
     found: list[Any] = []
-    for read in (lambda: _image(file), lambda: _scores(file, scores)):
+    signature = signature_of(file)
+    for read in (lambda: _image(file, signature), lambda: _scores(file, signature, scores)):
         try:
             found.append(read())
         except GraphCNNError as error:
@@ -141,7 +142,7 @@ def _too_much(file: OnnxFile) -> Iterator[GraphCNNError]:
             yield _refusal(f"its weights in {place} are a link out of its folder")
 
 
-def _image(file: OnnxFile) -> ImageInput:
+def _image(file: OnnxFile, signature: Signature) -> ImageInput:
     if len(file.inputs) != 1:
         names = ", ".join(value.name for value in file.inputs) or "none"
         raise _refusal(f"has {len(file.inputs)} inputs ({names}), and a page gives one image")
@@ -151,7 +152,7 @@ def _image(file: OnnxFile) -> ImageInput:
         raise _refusal(f"{said}, and a page gives float32 or uint8")
     if value.shape is None or len(value.shape) != 4:
         raise _refusal(f"{said}, and images have four sizes: [N, C, H, W] or [N, H, W, C]")
-    (spec,) = contract(file).inputs
+    (spec,) = signature.inputs
     layout = spec.layout
     sizes = dict(zip(layout, value.shape, strict=True))
     if isinstance(sizes["N"], int) and sizes["N"] != 1:
@@ -174,21 +175,24 @@ def _image(file: OnnxFile) -> ImageInput:
     return ImageInput(value.name, value.dtype, layout, height, width, colors)
 
 
-def _scores(file: OnnxFile, wanted: str | None) -> Scores:
+def _scores(file: OnnxFile, signature: Signature, wanted: str | None) -> Scores:
     outputs = {value.name: value for value in file.outputs}
     if wanted is not None and wanted not in outputs:
         raise _refusal(f"has no output named {wanted!r:.80}", hint=did_you_mean(wanted, outputs))
-    tops = {row: indices for indices, row in contract(file).tops.items()}
+    tops = {row: indices for indices, row in signature.tops.items()}
     rows = [value for value in outputs.values() if _length(value)]
-    chosen = _chosen(file, [row for row in rows if row.name in tops] or rows, wanted)
+    names = signature.classes
+    chosen = _chosen(file, names, [row for row in rows if row.name in tops] or rows, wanted)
     indices = tops.get(chosen.name)
     count = _length(chosen)
-    return Scores(
-        chosen.name, indices, count, _kind(file, chosen.name), _classes(file, count, bool(indices))
-    )
+    if names and not indices and len(names) != count and (count, len(names)) != (1, 2):
+        raise _refusal(f"has names of {len(names)} classes, and scores {count}")
+    return Scores(chosen.name, indices, count, _kind(file.makers, chosen.name), names)
 
 
-def _chosen(file: OnnxFile, rows: list[OnnxValue], wanted: str | None) -> OnnxValue:
+def _chosen(
+    file: OnnxFile, names: Sequence[str], rows: list[OnnxValue], wanted: str | None
+) -> OnnxValue:
     """Of the outputs that are rows of numbers the one that scores classes."""
     if wanted is not None:
         rows = [row for row in rows if row.name == wanted]
@@ -197,9 +201,9 @@ def _chosen(file: OnnxFile, rows: list[OnnxValue], wanted: str | None) -> OnnxVa
         raise _refusal(
             f"gives no scores of classes: {listed}", hint="a page shows an output float32[N, K]"
         )
-    names = contract(file).classes
     fitting = [row for row in rows if names and _length(row) == len(names)]
-    certain = [row for row in rows if _kind(file, row.name)]
+    makers = file.makers
+    certain = [row for row in rows if _kind(makers, row.name)]
     for some in (rows, fitting, certain):
         if len(some) == 1:
             return some[0]
@@ -210,24 +214,16 @@ def _chosen(file: OnnxFile, rows: list[OnnxValue], wanted: str | None) -> OnnxVa
     )
 
 
-def _kind(file: OnnxFile, name: str) -> str:
+def _kind(makers: Mapping[str, OnnxNode], name: str) -> str:
     """What makes scores: looked for behind a TopK, and behind what keeps their meaning."""
-    makers = file.makers
     for _ in makers:
         node = makers.get(name)
-        if node is None:
+        if node is None or not node.inputs:
             return ""
         if node.op not in _PASSED and not (node.op == "TopK" and name == node.outputs[0].name):
             return _KINDS.get(node.op, "")
         name = node.inputs[0]
     return ""
-
-
-def _classes(file: OnnxFile, count: int, is_top: bool) -> tuple[str, ...]:
-    names = contract(file).classes
-    if names and not is_top and len(names) != count and (count, len(names)) != (1, 2):
-        raise _refusal(f"has names of {len(names)} classes, and scores {count}")
-    return names
 
 
 def _refusal(message: str, hint: str | None = None) -> ModelFileError:

@@ -48,7 +48,11 @@ def command() -> None:
     metavar="NAME",
     help="The output that scores classes, where several outputs may.",
 )
-@click.option("--force", is_flag=True, help="Replace files in an existing folder.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Replace files in an existing folder; others in it stay.",
+)
 def web(model: Path, output: Path, runtime: Path | None, scores: str | None, force: bool) -> None:
     """Write a page that runs MODEL.onnx in the browser, for any static server.
 

@@ -95,7 +95,8 @@ def _evaluate_model(
 ) -> EvaluationReport:
     from graphcnn.classes import common_classes
     from graphcnn.datasets import read_model_data
-    from graphcnn.evaluation import EvaluationReport, choose_split, compare, measure
+    from graphcnn.evaluation import EvaluationReport, choose_split, measure
+    from graphcnn.scoring import compare
     from graphcnn.training import predict
     from graphcnn.weights import WeightStore
 

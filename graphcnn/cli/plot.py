@@ -193,8 +193,9 @@ def confusion(model: str, data: str, split: Any, output: Path, force: bool) -> N
     """
     check_output(output, force)
     from graphcnn.errors import PictureError
-    from graphcnn.evaluation import Classification, evaluate_file
+    from graphcnn.evaluation import evaluate_file
     from graphcnn.report.predictions import draw_confusion
+    from graphcnn.scoring import Classification
 
     with samples_bar("onnxruntime") as progress:
         report = evaluate_file(model, data, split=split, progress=progress)

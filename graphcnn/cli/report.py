@@ -54,9 +54,9 @@ def command(
       graphcnn report model.yaml --run runs/model --weights runs/model/best.safetensors
       graphcnn report model.keras --input-shape 320,320,3 -o model.html --force
     """
-    from graphcnn.compiler import pipeline
     from graphcnn.files import check_target, replacing
     from graphcnn.passes import run_passes
+    from graphcnn.pipeline import pipeline
     from graphcnn.report.history import best_epoch, read_history, read_monitor
     from graphcnn.report.page import Training, document, page_data
     from graphcnn.weights import WeightStore

@@ -50,7 +50,7 @@ from . import options as shared
     type=click.IntRange(1),
     help="The samples of a run.  [default: 1; up to 64 for throughput]",
 )
-@click.option("--force", is_flag=True, help="Replace files in DIR.")
+@click.option("--force", is_flag=True, help="Replace files in DIR; others in it stay.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(
     model: str,

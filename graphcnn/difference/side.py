@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeAlias
 
+from graphcnn import metadata as keys
 from graphcnn.graph import Graph, Node
 from graphcnn.naming import snake_case
 from graphcnn.onnx_file import OnnxFile, OnnxNode, OnnxValue
@@ -20,7 +21,7 @@ from graphcnn.types import Dim
 
 Model: TypeAlias = Graph | OnnxFile
 
-_DIGESTS = ("graphcnn.weights", "graphcnn.model")
+_DIGESTS = (keys.WEIGHTS, keys.MODEL)
 """Metadata that change with the values of weights, and with the file they came from."""
 
 

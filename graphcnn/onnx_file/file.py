@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from graphcnn import metadata as keys
 from graphcnn.errors import GraphCNNError, ModelFileError, did_you_mean
 from graphcnn.export.provenance import Provenance
 from graphcnn.export.provenance import read as read_provenance
@@ -217,8 +218,8 @@ class _Reader:
             producer=f"{model.producer_name} {model.producer_version}".strip(),
             ir_version=model.ir_version,
             opsets={item.domain or "ai.onnx": item.version for item in model.opset_import},
-            inputs=_laid_out(self._inputs, metadata.get("graphcnn.input_layouts", "")),
-            outputs=_laid_out(self._outputs, metadata.get("graphcnn.output_layouts", "")),
+            inputs=_laid_out(self._inputs, metadata.get(keys.INPUT_LAYOUTS, "")),
+            outputs=_laid_out(self._outputs, metadata.get(keys.OUTPUT_LAYOUTS, "")),
             batch=self._batch,
             values=self._values,
             nodes=nodes,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graphcnn.export import provenance
+from graphcnn.metadata import PREFIX
 
 from .placement import COMPUTING, PASSING
 from .processor import Arithmetic
@@ -74,7 +75,7 @@ def insert(
     model: onnx.ModelProto = quantizer.model.model
     model.producer_name = producer
     del model.metadata_props[:]
-    model.metadata_props.extend(item for item in metadata if item.key.startswith("graphcnn."))
+    model.metadata_props.extend(item for item in metadata if item.key.startswith(PREFIX))
     model.graph.ClearField("value_info")
     clipped = _keep_origins(model, before)
     _unround_scores(model, integers, clipped)

@@ -19,11 +19,11 @@ from typing import Literal
 import numpy as np
 
 from graphcnn.errors import CheckFailed, DataError, EvaluationError, OptionError
-from graphcnn.evaluation import evaluate_best, evaluate_scores
 from graphcnn.onnx_file import read_onnx_file
 from graphcnn.runtime.predict import Predictor, Progress, Samples
 from graphcnn.runtime.settings import Settings
 from graphcnn.runtime.signature import Array
+from graphcnn.scoring import evaluate_best, evaluate_scores
 
 _LIMIT = re.compile(r"\s*(accuracy|snr)\s*=\s*(\d+(?:\.\d*)?|\.\d+)\s*")
 

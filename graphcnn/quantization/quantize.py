@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import get_args
 
+from graphcnn import metadata as keys
 from graphcnn.errors import DataError, ExportError, GraphError, OptionError, did_you_mean
 from graphcnn.export import SizeLimit
 from graphcnn.onnx_file import read_onnx_file
@@ -322,7 +323,7 @@ def _metadata(report: QuantizationReport) -> dict[str, str]:
         "float32_accuracy": report.quality.original.accuracy,
         "snr_db": None if math.isinf(best.quality.snr) else round(best.quality.snr, 2),
     }
-    return {"graphcnn.precision": "int8", "graphcnn.quantization": json.dumps(facts)}
+    return {keys.PRECISION: "int8", keys.QUANTIZATION: json.dumps(facts)}
 
 
 def _excess(report: QuantizationReport) -> BudgetExceeded:

@@ -11,14 +11,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from graphcnn.evaluation import (
-    Agreement,
-    Classification,
-    Evaluation,
-    EvaluationReport,
-    Measurement,
-)
+from graphcnn.evaluation import EvaluationReport, Measurement
 from graphcnn.options import field_values
+from graphcnn.scoring import Agreement, Classification, Evaluation
 
 from .format import printable, tuned
 

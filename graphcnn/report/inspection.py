@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
+from graphcnn import metadata as keys
+from graphcnn.file_signature import signature_of
 from graphcnn.graph import Origin
 from graphcnn.onnx_file import Found, OnnxFile, OnnxNode, OnnxValue
-from graphcnn.runtime.signature import Signature, TensorSpec, layout_of, stated
+from graphcnn.runtime.signature import TensorSpec
 
 from . import format as fmt
 
@@ -19,10 +21,6 @@ if TYPE_CHECKING:
 _PIXELS = 0, 255
 """The range of bytes."""
 
-_NUMBERS = {"float32", "float64", "float16", "bool"} | {
-    f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)
-}
-
 _MOST_NAMES = 10
 
 _MOST_KINDS = 12
@@ -31,6 +29,8 @@ _MOST_KINDS = 12
 
 def file_json(file: OnnxFile) -> dict[str, Any]:
     """An .onnx file as JSON values; what is not known, or is any number, is null or a name."""
+    signature = signature_of(file)
+    inputs = {spec.name: spec for spec in signature.inputs}
     return {
         "file": str(file.path),
         "bytes": file.bytes,
@@ -40,9 +40,12 @@ def file_json(file: OnnxFile) -> dict[str, Any]:
         "name": file.name,
         "ir_version": file.ir_version,
         "opsets": dict(file.opsets),
-        "inputs": [_input_json(file, value) for value in file.inputs],
-        "outputs": [_output_json(file, value) for value in file.outputs],
-        "classes": list(contract(file).classes),
+        "inputs": [_input_json(value, inputs.get(value.name)) for value in file.inputs],
+        "outputs": [
+            {**_value_json(value), "classes_of": signature.tops.get(value.name)}
+            for value in file.outputs
+        ],
+        "classes": list(signature.classes),
         "nodes": len(file.nodes),
         "nodes_by_type": dict(_kinds(file)),
         "params": file.params,
@@ -99,8 +102,7 @@ def _value_json(value: OnnxValue) -> dict[str, Any]:
     }
 
 
-def _input_json(file: OnnxFile, value: OnnxValue) -> dict[str, Any]:
-    spec = _spec(contract(file).inputs, value)
+def _input_json(value: OnnxValue, spec: TensorSpec | None) -> dict[str, Any]:
     return {
         **_value_json(value),
         "range": list(_PIXELS) if value.dtype == "uint8" else None,
@@ -109,38 +111,8 @@ def _input_json(file: OnnxFile, value: OnnxValue) -> dict[str, Any]:
     }
 
 
-def _output_json(file: OnnxFile, value: OnnxValue) -> dict[str, Any]:
-    tops = contract(file).tops
-    return {**_value_json(value), "classes_of": tops.get(value.name)}
-
-
-def contract(file: OnnxFile) -> Signature:
-    """What a file takes and gives, of what is tensors of numbers."""
-    import numpy as np
-
-    inputs, outputs = (
-        [
-            TensorSpec(
-                value.name,
-                tuple(value.shape),
-                np.dtype(value.dtype),
-                layout_of(value.layout, value.shape),
-            )
-            for value in values
-            if value.shape is not None and value.dtype in _NUMBERS
-        ]
-        for values in (file.inputs, file.outputs)
-    )
-    return stated(inputs, outputs, file.metadata)
-
-
-def _spec(specs: Sequence[TensorSpec], value: OnnxValue) -> TensorSpec | None:
-    return next((spec for spec in specs if spec.name == value.name), None)
-
-
-def _taken(file: OnnxFile, value: OnnxValue) -> str:
+def _taken(value: OnnxValue, spec: TensorSpec | None) -> str:
     """An input in words: its type, layout, colours, range, and what the file does to it."""
-    spec = _spec(contract(file).inputs, value)
     words = [_described(value)]
     words += [spec.colors] if spec and spec.colors else []
     words += ["{} to {}".format(*_PIXELS)] if value.dtype == "uint8" else []
@@ -148,13 +120,12 @@ def _taken(file: OnnxFile, value: OnnxValue) -> str:
     return ", ".join(words)
 
 
-def _given(file: OnnxFile, value: OnnxValue) -> str:
+def _given(value: OnnxValue, tops: Mapping[str, str], best: Set[str]) -> str:
     """An output in words: its type, and what it has of another."""
-    tops = contract(file).tops
     text = _described(value)
     if value.name in tops:
         return f"{text}, the classes of {tops[value.name]}"
-    return f"{text}, the highest scores" if value.name in tops.values() else text
+    return f"{text}, the highest scores" if value.name in best else text
 
 
 def file_table(file: OnnxFile) -> Any:
@@ -162,27 +133,29 @@ def file_table(file: OnnxFile) -> Any:
     from rich.console import Group
     from rich.text import Text
 
-    metadata = file.metadata
-    author = f"graphcnn {metadata.get('graphcnn.version', '')}".strip()
+    metadata, signature = file.metadata, signature_of(file)
+    inputs = {spec.name: spec for spec in signature.inputs}
+    tops, best = signature.tops, set(signature.tops.values())
+    author = f"graphcnn {metadata.get(keys.VERSION, '')}".strip()
     if not file.by_graphcnn:
         author = f"{file.producer or 'a tool that it does not name'}, not by graphcnn"
     where = f" at {file.peak.node}" if file.peak.node else " (a size is open)"
     rows: list[tuple[str, str | list[str]]] = [
         ("written by", author),
         ("format", f"opset {_opsets(file)}; IR version {file.ir_version}"),
-        ("inputs", [_taken(file, value) for value in file.inputs]),
-        ("outputs", [_given(file, value) for value in file.outputs]),
+        ("inputs", [_taken(value, inputs.get(value.name)) for value in file.inputs]),
+        ("outputs", [_given(value, tops, best) for value in file.outputs]),
         ("nodes", f"{len(file.nodes):,}: {_kinds_in_words(file)}"),
         ("parameters", fmt.count(file.params)),
         ("multiply-accumulates", f"{fmt.count(file.macs)} (a sample)"),
         ("peak activation memory", f"{fmt.size_in_bytes(file.peak.bytes)}{where}"),
         ("size", f"{fmt.size_in_bytes(file.bytes)} ({file.bytes:,} bytes)"),
         ("missing", [f"{name} (external data)" for name in file.missing]),
-        ("weights", metadata.get("graphcnn.weights", "")),
-        ("precision", metadata.get("graphcnn.precision", "")),
-        ("quantization", _facts(metadata.get("graphcnn.quantization", ""))),
-        ("model file", metadata.get("graphcnn.model", "")),
-        ("classes", _classes(contract(file).classes)),
+        ("weights", metadata.get(keys.WEIGHTS, "")),
+        ("precision", metadata.get(keys.PRECISION, "")),
+        ("quantization", _facts(metadata.get(keys.QUANTIZATION, ""))),
+        ("model file", metadata.get(keys.MODEL, "")),
+        ("classes", _classes(signature.classes)),
     ]
     return Group(Text(fmt.printable(str(file.path)), style="bold"), _grid(rows))
 

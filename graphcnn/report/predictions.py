@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from graphcnn.evaluation import Classification
+from graphcnn.scoring import Classification
 
 from .figure import PLAIN, RIGHT, WRONG, Array, Sheet, as_images, styled
 

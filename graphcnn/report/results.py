@@ -12,8 +12,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from graphcnn.evaluation import score_kind
 from graphcnn.options import field_values
+from graphcnn.scoring import score_kind
 
 from .format import printable, tuned
 

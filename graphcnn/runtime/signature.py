@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from graphcnn import metadata as keys
 from graphcnn.errors import RuntimeFailure
 
 Array = np.ndarray[Any, Any]
@@ -24,6 +25,9 @@ _DTYPES = {
     **{name: name for name in ("int8", "int16", "int32", "int64")},
     **{name: name for name in ("uint8", "uint16", "uint32", "uint64")},
 }
+
+NUMBERS = frozenset(_DTYPES.values())
+"""The element types of tensors of numbers."""
 
 ANY = "?"
 """A size of any number that the file does not name."""
@@ -123,7 +127,7 @@ def read_signature(session: Any) -> Signature:
     """
     metadata = session.get_modelmeta().custom_metadata_map
     inputs, outputs = (
-        _decoded(metadata.get(f"graphcnn.{key}")) for key in ("input_layouts", "output_layouts")
+        _decoded(metadata.get(key)) for key in (keys.INPUT_LAYOUTS, keys.OUTPUT_LAYOUTS)
     )
     return stated(
         [_spec("input", item, inputs) for item in session.get_inputs()],
@@ -135,17 +139,20 @@ def read_signature(session: Any) -> Signature:
 def stated(
     inputs: Iterable[TensorSpec], outputs: Sequence[TensorSpec], metadata: Mapping[str, str]
 ) -> Signature:
-    """A signature with what the metadata of the file say of it, where that can be."""
+    """A signature with what the metadata of the file say of it, where that can be.
+
+    Of several outputs of classes that have the same scores the first is taken.
+    """
     colors, tops, resized = (
-        _named(metadata.get(f"graphcnn.{key}", ""))
-        for key in ("input_colors", "top_classes", "input_resized")
+        _named(metadata.get(key, ""))
+        for key in (keys.INPUT_COLORS, keys.TOP_CLASSES, keys.INPUT_RESIZED)
     )
-    classes = _decoded(metadata.get("graphcnn.classes"))
+    classes = _decoded(metadata.get(keys.CLASSES))
     return Signature(
         tuple(_camera(spec, colors.get(spec.name), resized.get(spec.name)) for spec in inputs),
         tuple(outputs),
         tuple(str(name) for name in classes) if isinstance(classes, list) else (),
-        {place: name for place, name in tops.items() if _is_top(outputs, place, name)},
+        _tops(outputs, tops),
     )
 
 
@@ -167,17 +174,24 @@ def _camera(spec: TensorSpec, colors: Any, resized: Any) -> TensorSpec:
     return replace(spec, resized=(sizes[0], sizes[1]))
 
 
-def _is_top(outputs: Sequence[TensorSpec], classes: str, scores: Any) -> bool:
-    """Whether two outputs can be the best classes and their scores."""
+def _tops(outputs: Sequence[TensorSpec], stated: Mapping[str, Any]) -> dict[str, str]:
+    """The outputs of the best classes and of their scores, of those that can be."""
     by_name = {spec.name: spec for spec in outputs}
-    one, other = by_name.get(classes), by_name.get(scores) if isinstance(scores, str) else None
+    found: dict[str, str] = {}
+    for classes, scores in stated.items():
+        one, other = by_name.get(classes), by_name.get(scores) if isinstance(scores, str) else None
+        if one and other and _is_top(one, other):
+            found.setdefault(other.name, one.name)
+    return {classes: scores for scores, classes in found.items()}
+
+
+def _is_top(classes: TensorSpec, scores: TensorSpec) -> bool:
+    """Whether two outputs can be the best classes and their scores."""
     return (
-        one is not None
-        and other is not None
-        and one.dtype == np.int64
-        and other.dtype.kind == "f"
-        and len(one.shape) == 2
-        and one.shape[1:] == other.shape[1:]
+        classes.dtype == np.int64
+        and scores.dtype.kind == "f"
+        and len(classes.shape) == 2
+        and classes.shape[1:] == scores.shape[1:]
     )
 
 

@@ -5,9 +5,12 @@ resized as `graphcnn.ops.Resizing` does it: position :math:`p` of :math:`m` stan
 :math:`(p + 1/2) n / m - 1/2` of :math:`n`. A side with all scores, beside one with the best alone,
 gives its best (`TopSide`).
 
-Where scores are nearly equal two right engines may rank them differently. A class in B that A has
-at another rank is right where A's scores at the two ranks differ by no more than twice the
-tolerance; one that A has not among its best is at the last rank at most.
+Where scores are nearly equal two right engines may rank them differently. A class is right at a
+rank where its score in A differs from A's score at that rank by no more than twice the tolerance,
+and where B names no class twice. Where B is the side with all scores it is A's classes that are
+looked up among them. Where neither has all, nothing is known of the score of a class that A has not
+among its best: it is right at no rank, the last included, and files that are right but for a tie
+there are compared with a model that gives all scores.
 """
 
 from __future__ import annotations
@@ -50,6 +53,9 @@ def resized(images: Array, height: int, width: int) -> Array:
 class TopSide(Side):
     """A side that gives the best of its scores, as another side does.
 
+    In the place of the best classes its runner gives the scores of all: `ranked_alike` makes the
+    classes of them.
+
     Args:
         side: The side, which has the scores of all classes.
         other: The side that has the best alone.
@@ -85,8 +91,9 @@ class TopSide(Side):
         )
 
     def layers(self) -> list[Value]:
-        """See `Side.layers`."""
-        return self._side.layers()
+        """See `Side.layers`; one that is named like what is made of the scores is not that."""
+        made = {*self.tops, *self.tops.values()}
+        return [value for value in self._side.layers() if value.name not in made]
 
     def runner(self, values: Sequence[Value] | None = None) -> Runner:
         """The side's own, with the best of its scores where its outputs are asked for."""
@@ -100,8 +107,8 @@ class TopSide(Side):
                 if place not in self._cut:
                     found.append(value)
                     continue
-                best = np.argsort(-value, axis=-1, kind="stable")[..., : self._cut[place]]
-                found += [np.take_along_axis(value, best, -1), best]
+                best = _best(value, self._cut[place])
+                found += [np.take_along_axis(value, best, -1), value]
             return found
 
         return cut
@@ -132,27 +139,41 @@ def with_best(a: Side, b: Side) -> tuple[Side, Side]:
 def ranked_alike(
     values: Sequence[tuple[Array, Array]],
     pairs: Sequence[Pair],
-    tops: Mapping[str, str],
+    sides: tuple[Side, Side],
     tolerance: Tolerance,
 ) -> list[tuple[Array, Array]]:
-    """Values of A and of B, where classes that are tied are ranked as in A.
+    """Values of A and of B, where classes that are tied are ranked alike.
 
     Args:
         values: Of A and of B, by pair.
         pairs: The pairs.
-        tops: In B, by the output of the best classes that of their scores.
+        sides: A and B.
         tolerance: How far a score of B may be from A's.
     """
     places = {pair.b.name: place for place, pair in enumerate(pairs)}
     found = list(values)
-    for classes, scores in tops.items():
+    for classes, scores in sides[1].tops.items():
         if classes not in places or scores not in places:
             continue
-        (a, b), (expected, _) = found[places[classes]], found[places[scores]]
-        if expected.size and a.shape == b.shape == expected.shape:
-            bound = tolerance.bound(float(np.abs(expected).max()))
-            found[places[classes]] = a, without_ties(a, expected, b, bound)
+        both, kept = found[places[classes]], found[places[scores]]
+        whole = [v if isinstance(s, TopSide) else None for s, v in zip(sides, both, strict=True)]
+        a, b = (
+            value if scored is None else _best(value, top.shape[-1])
+            for value, scored, top in zip(both, whole, kept, strict=True)
+        )
+        if kept[0].size and a.shape == b.shape == kept[0].shape == kept[1].shape:
+            bound = tolerance.bound(float(np.abs(kept[0]).max()))
+            if whole[1] is None:
+                b = without_ties(a, kept[0], b, bound, whole[0])
+            else:
+                a = without_ties(b, kept[1], a, bound, whole[1])
+        found[places[classes]] = a, b
     return found
+
+
+def _best(scores: Array, k: int) -> Array:
+    """The classes with the highest scores, the highest first: int64[samples, k]."""
+    return np.argsort(-scores, axis=-1, kind="stable")[..., :k]
 
 
 def unranked(found: Difference, tops: Mapping[str, str]) -> Difference:
@@ -161,20 +182,35 @@ def unranked(found: Difference, tops: Mapping[str, str]) -> Difference:
     return replace(found, same_argmax=None) if ranked else found
 
 
-def without_ties(classes: Array, scores: Array, others: Array, bound: float) -> Array:
+def without_ties(
+    classes: Array, scores: Array, others: Array, bound: float, whole: Array | None = None
+) -> Array:
     """Classes with those in their place that are ranked differently by less than the tolerance.
 
     Args:
-        classes: A's best, int[samples, k].
-        scores: Their scores in A, float[samples, k].
-        others: B's best, int[samples, k].
-        bound: How far a score of B may be from A's.
+        classes: One side's best, int[samples, k].
+        scores: Their scores there, float[samples, k].
+        others: The other side's best, int[samples, k].
+        bound: How far a score of one side may be from the other's.
+        whole: The first side's scores of all classes, float[samples, classes]; None where it gives
+            the best alone.
 
     Returns:
-        B's best, with A's class where the two are as good: int[samples, k].
+        The other side's best, with the first's class where the two are as good: int[samples, k].
     """
-    same = others[:, :, None] == classes[:, None, :]
-    rank = np.where(same.any(axis=2), same.argmax(axis=2), classes.shape[1] - 1)
-    gap = np.abs(scores - np.take_along_axis(scores, rank, axis=1))
+    with np.errstate(invalid="ignore"):  # Of scores that are infinite or NaN none is as good.
+        tied = np.abs(_scores_of(others, classes, scores, whole) - scores) <= 2 * bound
     distinct = (np.diff(np.sort(others, axis=1), axis=1) != 0).all(axis=1, keepdims=True)
-    return np.where((gap <= 2 * bound) & distinct, classes, others)
+    return np.where(tied & distinct, classes, others)
+
+
+def _scores_of(wanted: Array, classes: Array, scores: Array, whole: Array | None) -> Array:
+    """One side's scores of these classes, [samples, k]; NaN where it has none of a class."""
+    if whole is None:
+        same = wanted[:, :, None] == classes[:, None, :]
+        known, places, held = same.any(axis=2), same.argmax(axis=2), scores
+    else:
+        inside = (wanted >= 0) & (wanted < whole.shape[-1])
+        places, held = np.where(inside, wanted, 0).astype(np.int64), whole
+        known = inside & (places == wanted)
+    return np.where(known, np.take_along_axis(held, places, axis=1), np.nan)

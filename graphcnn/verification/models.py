@@ -1,4 +1,4 @@
-"""Comparing two models: opening them, running both on the same samples, and summing up."""
+"""Comparing two models: running both on the same samples, and summing up."""
 
 from __future__ import annotations
 
@@ -11,27 +11,18 @@ from pathlib import Path
 
 import numpy as np
 
-from graphcnn.budget import Budget
 from graphcnn.comparison import ROUNDED, Array, Difference, Differing, Tolerance, VerifyReport
-from graphcnn.compiler import compile as compile_graph
 from graphcnn.errors import ErrorGroup, GraphCNNError, VerificationError
-from graphcnn.frontends.yaml import load
-from graphcnn.graph import Graph
-from graphcnn.options import shorten
 from graphcnn.runtime.images import in_colors
 from graphcnn.runtime.settings import Provider
 from graphcnn.types import Layout
-from graphcnn.weights import WeightStore
 
 from .embedded import WHOLE, ranked_alike, resized, unranked, with_best
-from .onnx_side import OnnxSide
+from .opening import Model, Weights, opened
 from .pairing import InputPair, Pair, pair_inputs, pair_layers, pair_outputs
 from .samples import RandomSamples, Samples, Wanted, read_samples, with_open_sizes
 from .side import Runner, Side, channels_last, logical, possible, spell
-from .untrusted import check_keras_file
 
-Model = str | Path | Graph
-Weights = WeightStore | str | Path | None
 Progress = Callable[[int, int], None]
 
 _OPEN_SIZES = (64, 224, 512)
@@ -132,55 +123,6 @@ def tolerance_of(sides: Sequence[Side], rtol: float | None, atol: float | None) 
         max(one.rtol for one in own) if rtol is None else rtol,
         max(one.atol for one in own) if atol is None else atol,
     )
-
-
-def opened(model: Model, weights: Weights, seed: int, provider: Provider, path: Path) -> Side:
-    """A side of its kind; a model file is lowered to `path`.
-
-    Raises:
-        GraphCNNError: It cannot be read.
-    """
-    if isinstance(model, Graph):
-        return _lowered(model, model.name, weights, seed, path)
-    if not isinstance(model, str | Path):
-        raise VerificationError(
-            f"expected a Graph or the path of a model, found {shorten(model)}",
-            hint="a Keras model is saved first: model.save('MODEL.keras')",
-        )
-    ending = Path(model).suffix.lower()
-    if ending in (".yaml", ".yml"):
-        return _lowered(load(model), str(model), weights, seed, path)
-    if weights is not None:
-        raise VerificationError(
-            f"{model} has its own weights", hint="weights are given to a model file"
-        )
-    if ending == ".onnx":
-        return OnnxSide(Path(model), provider)
-    if ending in (".keras", ".h5"):
-        check_keras_file(Path(model))
-        from .keras_side import KerasSide
-
-        return KerasSide(Path(model))
-    raise VerificationError(
-        f"{model}: not a kind of model that can be run", hint=".yaml, .keras, .h5 or .onnx"
-    )
-
-
-def _lowered(graph: Graph, model: str, weights: Weights, seed: int, path: Path) -> Side:
-    graph = graph.clone()
-    graph.budget = Budget()
-    report = compile_graph(
-        graph,
-        path,
-        weights=weights,
-        seed=seed,
-        input_layout="nhwc",
-        verify=False,
-        disable=["all"],
-        target="onnxruntime",
-    )
-    note = f", as written; weights {report.weights}"
-    return OnnxSide(path, "cpu", model=model, note=note, optimize=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +234,7 @@ class Comparison:
         sums: dict[int, tuple[Differing, tuple[Layout, Layout]]] = {}
         problems: dict[int, str] = {}
         for count, found in self._values(samples, size, runners):
-            values = ranked_alike(found, pairs, tops, self.tolerance)
+            values = ranked_alike(found, pairs, self.sides, self.tolerance)
             for place, (pair, (a, b)) in enumerate(zip(pairs, values, strict=True)):
                 if place not in sums and place not in problems:
                     layouts = _arranged(pair, a, b, count)

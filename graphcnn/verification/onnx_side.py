@@ -9,6 +9,7 @@ from typing import Any
 
 import onnx
 
+from graphcnn import metadata as keys
 from graphcnn.comparison import ROUNDED
 from graphcnn.errors import RuntimeFailure, SourceLocation
 from graphcnn.export import provenance
@@ -51,8 +52,8 @@ class OnnxSide(Side):
         self._session = open_session(path, self._settings, optimize=optimize)
         signature = read_signature(self._session)
         metadata = self._session.get_modelmeta().custom_metadata_map
-        self.layouts_known = "graphcnn.input_layouts" in metadata
-        self.precision = metadata.get("graphcnn.precision", self.precision)
+        self.layouts_known = keys.INPUT_LAYOUTS in metadata
+        self.precision = metadata.get(keys.PRECISION, self.precision)
         note += f", {self.precision}" if self.precision in ROUNDED else ""
         self.engine = f"onnxruntime ({self._session.get_providers()[0]}{note})"
         self.inputs, self.tops = signature.inputs, signature.tops

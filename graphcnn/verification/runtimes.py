@@ -17,8 +17,9 @@ from graphcnn.runtime.signature import read_signature
 from graphcnn.runtimes import Adapter, Missing
 
 from .embedded import with_best
-from .models import Comparison, Model, Weights, opened, tolerance_of
+from .models import Comparison, tolerance_of
 from .onnx_side import OnnxSide
+from .opening import Model, Weights, opened
 from .pairing import Pair, pair_inputs, pair_outputs
 from .samples import ArraySamples, Samples
 from .side import Runner, Value

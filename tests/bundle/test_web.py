@@ -134,6 +134,15 @@ def test_what_makes_the_scores(head: str, kind: str) -> None:
     assert not made.by_graphcnn
 
 
+def test_scores_of_a_node_that_takes_nothing() -> None:
+    model = onnx.load(file(Path("m.onnx"), head="logits"))
+    (node,) = (node for node in model.graph.node if "logits" in node.output)
+    node.op_type = "Cast"
+    del node.input[:], node.attribute[:]
+    onnx.save(model, "m.onnx")
+    assert bundle_web("m.onnx", "site").contract.scores.kind == ""
+
+
 def test_the_output_of_scores() -> None:
     file(Path("m.onnx"), taps=["flat"])
     assert invoke("m.onnx -o a").exception is None

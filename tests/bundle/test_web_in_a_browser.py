@@ -15,8 +15,8 @@ from PIL import Image
 
 import graphcnn
 from graphcnn.bundle import bundle_web
-from graphcnn.evaluation import class_probabilities
 from graphcnn.runtimes.node import find_package
+from graphcnn.scoring import class_probabilities
 from tests.browser import chromium
 
 from .files import HOSTILE, file, nearest

@@ -16,10 +16,11 @@ from rich.console import Console
 import graphcnn
 from graphcnn.cli.evaluate import command
 from graphcnn.errors import CheckFailed, DataError, ErrorGroup, GraphError
-from graphcnn.evaluation import Agreement, EvaluationReport, Measurement, evaluate_scores
+from graphcnn.evaluation import EvaluationReport, Measurement
 from graphcnn.report.evaluation import evaluation_json, evaluation_table
 from graphcnn.runtime.deploy import Deployment, write_deployment
 from graphcnn.runtime.settings import Settings
+from graphcnn.scoring import Agreement, evaluate_scores
 from graphcnn.weights import WeightStore
 
 MODEL = """

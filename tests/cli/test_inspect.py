@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import onnx
 import pytest
 from click.testing import CliRunner, Result
 from onnx import helper
 
 import graphcnn
+from graphcnn import file_signature
 from graphcnn.cli.inspect import command
 from graphcnn.errors import ModelFileError
+from graphcnn.onnx_file import read_onnx_file
+from graphcnn.report.inspection import file_json, file_table
+from graphcnn.runtime.signature import TensorSpec
 from tests.test_onnx_file import save, zeros
 
 MODEL = """name: tiny
@@ -152,3 +158,24 @@ def test_wrong_names_and_files(model: Path, tmp_path: Path) -> None:
         inspect(tmp_path / "tiny.yaml")
     with pytest.raises(ModelFileError, match="no such file"):
         inspect(tmp_path / "absent.onnx")
+
+
+def test_many_outputs_are_read_once(foreign: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = onnx.load(foreign)
+    names = [f"more{index}" for index in range(50)]
+    for name in names:
+        model.graph.node.append(helper.make_node("Identity", ["y"], [name]))
+        model.graph.output.append(helper.make_tensor_value_info(name, 1, ["N", 4, 6, 6]))
+    onnx.save(model, foreign)
+    made: list[str] = []
+
+    class Counted(TensorSpec):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            made.append(self.name)
+
+    monkeypatch.setattr(file_signature, "TensorSpec", Counted)
+    for described in (file_json, file_table):
+        made.clear()
+        described(read_onnx_file(foreign))
+        assert made == ["x", "y", *names]

@@ -15,9 +15,9 @@ import pytest
 
 import graphcnn
 from graphcnn import Graph, WeightStore
-from graphcnn.compiler import pipeline
 from graphcnn.export import lower
 from graphcnn.passes import AssignLayout, DropTrainingLayers, Pass, PassRecord, run_passes
+from graphcnn.pipeline import pipeline
 from graphcnn.targets import targets
 from tests.onnx_checks import agree, run
 from tests.random_values import random_arrays, random_feeds

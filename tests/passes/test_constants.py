@@ -18,9 +18,9 @@ from onnx import helper
 
 import graphcnn
 from graphcnn import Graph, WeightStore
-from graphcnn.compiler import pipeline
 from graphcnn.export import lower
 from graphcnn.passes import run_passes
+from graphcnn.pipeline import pipeline
 
 from .test_random_rewrites import drawn
 

@@ -9,7 +9,6 @@ import pytest
 
 import graphcnn
 from graphcnn import Graph
-from graphcnn.compiler import pipeline
 from graphcnn.errors import GraphError, OptionError
 from graphcnn.ops import ELU, ReLU
 from graphcnn.passes import (
@@ -22,6 +21,7 @@ from graphcnn.passes import (
     flat,
     run_passes,
 )
+from graphcnn.pipeline import pipeline
 
 from .conftest import Network
 
@@ -107,7 +107,7 @@ def test_options_of_passes_are_checked() -> None:
 def test_passes_from_outside(
     network: Network, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
-    monkeypatch.setattr("graphcnn.compiler._EXTRA_PASSES", [])
+    monkeypatch.setattr("graphcnn.pipeline._EXTRA_PASSES", [])
     graphcnn.register_pass(Swap())
     assert [step.name for step in flat(pipeline("nchw", disable=["all"]))] == [
         "drop-training-layers",

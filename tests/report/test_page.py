@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 import graphcnn
-from graphcnn.compiler import pipeline
 from graphcnn.graph import Graph
 from graphcnn.ops import Add, Conv2D, ReLU
 from graphcnn.passes import run_passes, summarize
+from graphcnn.pipeline import pipeline
 from graphcnn.report.page import Training, document, page_data
 from graphcnn.report.page.blocks import Block, block_tree
 from graphcnn.report.page.layout import Picture, pictures

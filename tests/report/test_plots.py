@@ -18,7 +18,6 @@ from matplotlib.text import Text
 from PIL import Image
 
 from graphcnn.errors import ExportError
-from graphcnn.evaluation import evaluate_scores
 from graphcnn.graph import Graph
 from graphcnn.ops import (
     Conv1D,
@@ -42,6 +41,7 @@ from graphcnn.report.figure import (
 from graphcnn.report.history import best_epoch, draw_history, read_history, read_monitor
 from graphcnn.report.layers import convolution_kernel, draw_features, draw_kernels
 from graphcnn.report.predictions import draw_confusion, draw_predictions
+from graphcnn.scoring import evaluate_scores
 from graphcnn.weights import WeightStore
 
 FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker")

@@ -15,11 +15,12 @@ import graphcnn
 from graphcnn import Camera, Graph
 from graphcnn.cli.main import cli
 from graphcnn.errors import EvaluationError
-from graphcnn.evaluation import evaluate_best, evaluate_file, predict_samples
+from graphcnn.evaluation import evaluate_file, predict_samples
 from graphcnn.initializers import Constant
 from graphcnn.ops import Dense, GlobalAveragePooling2D, Rescaling
 from graphcnn.runtime.predict import Predictor, feature_maps
 from graphcnn.runtime.run import run, run_files
+from graphcnn.scoring import evaluate_best
 
 from .models import edit_metadata
 

@@ -113,20 +113,70 @@ def test_classes_that_are_wrong(model: Path) -> None:
 
 
 def test_classes_that_are_tied() -> None:
-    """The second and the third are, and the last with what is left out."""
+    """The second and the third are, and the last with class 9, which is left out."""
     classes, scores = np.array([[7, 3, 1, 4]]), np.array([[0.9, 0.4, 0.4001, 0.1]])
+    whole = np.array([[0.01, 0.4001, 0.02, 0.4, 0.1, 0.03, 0.04, 0.9, 0.05, 0.0999]])
 
-    def same(*others: int, bound: float = 1e-3) -> bool:
-        found = without_ties(classes, scores, np.array([others]), bound)
+    def same(*others: float, bound: float = 1e-3, whole: Any = whole) -> bool:
+        found = without_ties(classes, scores, np.array([others]), bound, whole)
         return bool((found == classes).all())
 
     assert same(7, 3, 1, 4)
     assert same(7, 1, 3, 4)
     assert same(7, 3, 1, 9)
+    assert not same(7, 3, 1, 9, whole=None), "who gives the best alone does not say"
+    assert same(7, 1, 3, 4, whole=None)
+    assert not same(7, 3, 1, 8)
     assert not same(7, 1, 3, 4, bound=1e-6)
     assert not same(3, 7, 1, 4)
     assert not same(7, 3, 9, 4)
     assert not same(7, 3, 3, 4), "a class is there once"
+    for impossible in (-1, -6, 10, 100, 3.5, np.nan):
+        assert not same(7, 3, 1, impossible)
+
+
+def with_last_class(path: Path, made: Path, last: int, k: int) -> Path:
+    """A copy of a file of top k whose last class is this one, and whose scores are right."""
+    found = onnx.load(path)
+    (top,) = (node for node in found.graph.node if node.op_type == "TopK")
+    mask = np.arange(k) == k - 1
+    arrays = {"is_last": mask, "wrong": np.array(last)}
+    found.graph.initializer.extend(
+        onnx.numpy_helper.from_array(value, name) for name, value in arrays.items()
+    )
+    places, top.output[1] = top.output[1], "places"
+    node = onnx.helper.make_node("Where", ["is_last", "wrong", "places"], [places])
+    found.graph.node.append(node)
+    onnx.save(found, made)
+    return made
+
+
+@pytest.mark.parametrize(("k", "last"), [(1, 9), (1, -1), (5, 100), (5, 9), (10, 10)])
+def test_a_last_class_that_is_wrong(k: int, last: int, model: Path) -> None:
+    right = embedded(model, postprocess=f"top{k}")
+    wrong = with_last_class(right, model.with_name("wrong.onnx"), last, k)
+    plain = embedded(model, "plain.onnx")
+    for a, b in ((model, wrong), (plain, wrong), (wrong, plain), (right, wrong), (wrong, right)):
+        report = verify(a, b)
+        assert [item.within for item in report.outputs] == [True, False], (a, b)
+    assert verify(right, plain).equal
+    done = CliRunner().invoke(cli, ["verify", str(model), str(wrong)])
+    assert done.exit_code == 1
+
+
+def test_scores_that_two_outputs_have_the_classes_of(model: Path) -> None:
+    path = embedded(model, **OPTIONS["top5"])
+    found = onnx.load(path)
+    copy = onnx.helper.make_node("Identity", ["scores_top5_classes"], ["again"])
+    found.graph.node.append(copy)
+    found.graph.output.append(onnx.helper.make_tensor_value_info("again", 7, ["N", 5]))
+    onnx.save(found, path)
+    edit_metadata(
+        path, top_classes=json.dumps(dict.fromkeys(["again", copy.input[0]], "scores_top5"))
+    )
+    assert verify(path, path).equal
+    with pytest.raises(GraphCNNError, match="outputs"):
+        verify(model, path)
 
 
 def test_equal_scores_are_no_difference(tmp_path: Path) -> None:
