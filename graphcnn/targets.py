@@ -30,23 +30,30 @@ OPERATORS = frozenset(
 """The operators that were measured."""
 
 IMAGE_OPERATORS = frozenset(
-    [
-        "AveragePool",
-        "BatchNormalization",
-        "Conv",
-        "ConvTranspose",
-        "GlobalAveragePool",
-        "GlobalMaxPool",
-        "InstanceNormalization",
-        "MaxPool",
-        "Resize",
-    ]
+    """
+    AveragePool BatchNormalization Conv ConvTranspose GlobalAveragePool GlobalMaxPool
+    InstanceNormalization MaxPool Resize
+    """.split()  # noqa: SIM905
 )
 """Those whose first axis can be nothing but the batch."""
+
+ML = "ai.onnx.ml"
+"""ONNX's other domain, which onnxruntime takes too."""
+
+MICROSOFT = frozenset(
+    f"com.microsoft.{name}"
+    for name in """
+    DequantizeLinear FusedConv FusedGemm FusedMatMul Gelu MatMulNBits QGemm QLinearAdd
+    QLinearAveragePool QLinearConcat QLinearGlobalAveragePool QLinearLeakyRelu QLinearMul
+    QLinearSigmoid QLinearSoftmax QuantizeLinear
+    """.split()  # noqa: SIM905
+)
+"""The operators of onnxruntime's own that its quantizer and its optimizer write."""
 
 _LOADS = "does not load it"
 _WRONG = "gives wrong values"
 _UNTRIED = "does not list it in its documentation"
+_SIGNED = "takes signed integers with no zero point alone"
 _NO_INTEGERS = dict.fromkeys(("DequantizeLinear", "QuantizeLinear"), "does not take 8-bit integers")
 
 
@@ -64,7 +71,7 @@ class Profile:
         precisions: Precisions that it does not take, with what happens.
         whole: Operators that it has whole, where pieces do as well.
         every_operator: Whether it takes operators that were not measured.
-        symbolic_batch: Whether one loaded file runs batches of any size.
+        symbolic_batch: Whether one file runs batches of any size; else samples one by one.
         int8: The form of 8-bit integers that it takes.
         fp16: The forms of half precision that it takes.
         notes: What else is to be known.
@@ -85,17 +92,15 @@ class Profile:
     notes: str = ""
 
     def takes_operator(self, op: str) -> bool:
-        """Whether it takes an operator, in the forms that it takes; ONNX's own have no dot."""
+        """Whether it takes an operator that there is; ONNX's own have no dot."""
         if op in self.refused:
             return False
         if self.every_operator:
-            return "." not in op or op.startswith("com.microsoft.")
+            return "." not in op or op.startswith(f"{ML}.") or op in MICROSOFT
         return op in OPERATORS
 
-    def refusal(self, op: str, form: str | None = None) -> str | None:
-        """What happens here to an operator, or to a form of it; None where it is taken."""
-        if form is not None:
-            return self.refused.get(form)
+    def refusal(self, op: str) -> str | None:
+        """What happens here to an operator; None where it is taken."""
         return None if self.takes_operator(op) else self.refused.get(op, "was not tried with it")
 
 
@@ -117,9 +122,15 @@ class Targets:
         return min(profile.opset for profile in self.profiles)
 
     def takes(self, name: str) -> bool:
-        """Whether all of them take an operator, or a form by its name."""
+        """Whether all of them take an operator, or a form by its name.
+
+        Raises:
+            KeyError: It is neither an operator nor a form.
+        """
         if name in OPERATORS:
             return all(profile.takes_operator(name) for profile in self.profiles)
+        if not any(name in profile.refused for profile in _ALL):
+            raise KeyError(name)
         return not any(name in profile.refused for profile in self.profiles)
 
     def prefers(self, name: str) -> bool:
@@ -165,6 +176,7 @@ _ALL = (
             "uneven pads in 1D": f"{_WRONG} (4.14)",
             "pads before a kernel of 1": "reads what is not its own",
             "inputs of several ranks": f"{_LOADS} (4.14)",
+            "open height and width": f"{_LOADS} (4.14)",
             "depthwise windows of 3 that overreach": f"{_WRONG} (4.14)",
             "linear Resize of one row": f"{_WRONG} (5.0)",
             "uneven pads of ConvTranspose": f"{_LOADS} (4.14)",
@@ -243,6 +255,7 @@ _ALL = (
             "auto_pad SAME_LOWER": f"{_LOADS}, or {_WRONG}",
             "outputs that are inputs": _LOADS,
             "outputs that are one value": "crashes",
+            "open height and width": f"{_WRONG} for other sizes than it is converted for",
             "uneven pads of ConvTranspose": _LOADS,
             "uneven pads of MaxPool that windows end before": _WRONG,
             "uneven pads of MaxPool but after each axis alike": _WRONG,
@@ -271,6 +284,7 @@ _ALL = (
         },
         precisions={"fp16-body": _LOADS, "int8": _LOADS},
         whole=frozenset({"HardSwish"}),
+        symbolic_batch=False,
         fp16="weights",
         int8="none",
         notes="pnnx wants one shape of the input, and fp16=0 for float32; samples run one by one",
@@ -292,11 +306,12 @@ _ALL = (
         name="tensorrt",
         version="onnx-tensorrt's list of operators for 10.15",
         measured=False,
-        refused=dict.fromkeys(
-            ("MaxPool 1D", "AveragePool 1D", "dilations of MaxPool", "cubic Resize", "Swish"),
-            _UNTRIED,
-        ),
-        precisions={"int8": "takes signed integers with no zero point alone"},
+        refused={
+            **dict.fromkeys(("MaxPool 1D", "AveragePool 1D", "dilations of MaxPool"), _UNTRIED),
+            **dict.fromkeys(("cubic Resize", "Swish"), _UNTRIED),
+            "QDQ, unsigned or with a zero point": _SIGNED,
+        },
+        precisions={"int8": _SIGNED},
         int8="QDQ, signed, zero points of 0",
         notes="could not be run here",
     ),

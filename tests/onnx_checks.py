@@ -97,7 +97,7 @@ def write_anywhere(write: Callable[..., Any]) -> Any:
     try:
         return write(target="portable")
     except ErrorGroup as group:
-        if not all("onnxruntime takes it" in (error.hint or "") for error in group.errors):
+        if not all("--target onnxruntime" in (error.hint or "") for error in group.errors):
             raise
     return write(target="onnxruntime")
 

@@ -209,7 +209,7 @@ def test_colours_that_stay_are_turned_in_what_the_target_takes(tmp_path: Path) -
 def test_open_sizes(tmp_path: Path) -> None:
     graph = network(["Conv2D: {filters: 4, kernel_size: 3}"], "[H, W, 3]", tmp_path)
     weights = store(graph)
-    graphcnn.compile(graph, tmp_path / "a.onnx", weights=weights)
+    graphcnn.compile(graph, tmp_path / "a.onnx", weights=weights, target="onnxruntime")
     graphcnn.compile(graph, tmp_path / "b.onnx", weights=weights, preprocess="embed")
     x = np.random.default_rng(5).integers(0, 256, (2, 11, 8, 3)).astype(np.uint8)
     (expected,), (found,) = (results(tmp_path / name, x) for name in ("a.onnx", "b.onnx"))

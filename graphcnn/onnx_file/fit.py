@@ -1,34 +1,37 @@
 """Whether an .onnx file fits the runtimes that it is meant for; of any tool, without its weights.
 
-Each node is held against what was measured (`graphcnn.targets`): its operator, its form, its types.
-Nothing is taken that was not measured.
+Each node is held against what was measured (`graphcnn.targets`): its operator, its form, the types
+of what it takes and makes. Nothing is taken that was not measured, and where the file does not tell
+a form, the node is taken to have it. onnxruntime alone takes all that ONNX has.
+
+The graphs in a node (`If`, `Loop`, `Scan`) and the file's own functions are held by their operators
+alone: the runtimes were tried with neither, so that only onnxruntime takes what has them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from itertools import chain
+from typing import TYPE_CHECKING
 
 from graphcnn.errors import ExportError
 from graphcnn.export.provenance import read as read_provenance
 from graphcnn.graph import Origin
-from graphcnn.targets import Profile, Targets
+from graphcnn.targets import ML, PROFILES, Profile, Targets
 
-from .forms import FILE_FORMS, FORMS, INSTEAD, Item, forms_of
+from .forms import FILE_FORMS, FORMS, INSTEAD, UNTRIED, forms_of
+from .item import Item, attributes, numbers, untried_types
 from .values import OnnxValue, constants, inferred
 
 if TYPE_CHECKING:
-    import numpy as np
     import onnx
 
-    Array = np.ndarray[Any, np.dtype[Any]]
+    from .item import Array
 
 _STANDARD = ("", "ai.onnx")
-_SMALL = 4096
-"""A constant of more elements than this is a weight: no form depends on its numbers."""
 
-_HINT = "--target onnxruntime takes it"
+_UNTRIED = "was not tried with it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class Misfit:
         refusals: By runtime, what it makes of that.
         instead: What does the same and fits, where something is known.
         layers: The layers that went into the node, if graphcnn wrote the file.
+        takers: The runtimes that were measured and do take it.
     """
 
     node: str
@@ -50,19 +54,24 @@ class Misfit:
     refusals: Mapping[str, str]
     instead: str | None = None
     layers: tuple[Origin, ...] = ()
+    takers: tuple[str, ...] = ()
 
     @property
     def error(self) -> ExportError:
         """As an error, at the place of the layer."""
         layer = self.layers[0] if self.layers else None
         reasons = "; ".join(f"{name} {reason}" for name, reason in self.refusals.items())
-        hint = f"{self.instead}; or {_HINT}" if self.instead else _HINT
+        takers = f"--target {','.join(self.takers)} takes it" if self.takers else None
         return ExportError(
             f"{self.found}: {reasons}",
-            hint=None if "onnxruntime" in self.refusals else hint,
+            hint="; or ".join(filter(None, [self.instead, takers])) or None,
             location=layer.location if layer else None,
             subject=f"{layer.name} ({layer.title})" if layer else self.node or None,
         )
+
+
+_Told = tuple[str, Callable[[Profile], str | None], str | None]
+"""What was found, what a profile makes of it, and what does the same."""
 
 
 def misfits(model: onnx.ModelProto, targets: Targets) -> list[Misfit]:
@@ -72,75 +81,131 @@ def misfits(model: onnx.ModelProto, targets: Targets) -> list[Misfit]:
         model: The model; large weights may be without their elements.
         targets: The runtimes.
     """
-    return [*_of_file(model, targets.profiles), *_of_nodes(model, targets.profiles)]
+    rows = [(None, "", told) for told in _of_file(model)]
+    found = [_misfit(*row, targets) for row in chain(rows, _of_nodes(model))]
+    return [item for item in found if item]
 
 
-def _of_file(model: onnx.ModelProto, profiles: Iterable[Profile]) -> Iterator[Misfit]:
-    profiles = tuple(profiles)
-    opset = max((i.version for i in model.opset_import if i.domain in _STANDARD), default=0)
-    late = {p.name: f"takes at most {p.opset}" for p in profiles if opset > p.opset}
-    if late:
-        yield Misfit("", "", f"opset {opset}", late, "opset 17")
-    newer = {p.name: f"takes at most {p.ir}" for p in profiles if model.ir_version > p.ir}
-    if newer:
-        yield Misfit("", "", f"IR version {model.ir_version}", newer, "IR version 8")
+def _misfit(node: onnx.NodeProto | None, op: str, told: _Told, targets: Targets) -> Misfit | None:
+    found, refusal, instead = told
+    refusals = {p.name: reason for p in targets.profiles if (reason := refusal(p))}
+    if not refusals:
+        return None
+    origin = read_provenance(node.doc_string) if node else None
+    return Misfit(
+        node=(node.name or next(iter(node.output), "")) if node else "",
+        op=op,
+        found=found,
+        refusals=refusals,
+        instead=instead,
+        layers=origin.layers if origin else (),
+        takers=tuple(p.name for p in PROFILES.values() if p.measured and not refusal(p)),
+    )
+
+
+def _of_file(model: onnx.ModelProto) -> Iterator[_Told]:
+    opset, ir = _opsets(model.opset_import).get("", 0), model.ir_version
+    yield f"opset {opset}", lambda p: _most(opset, p.opset), "opset 17"
+    yield f"IR version {ir}", lambda p: _most(ir, p.ir), "IR version 8"
     for name, (holds, instead) in FILE_FORMS.items():
-        refusals = {p.name: reason for p in profiles if (reason := p.refused.get(name))}
-        if refusals and holds(model.graph):
-            yield Misfit("", "", name, refusals, instead)
+        if holds(model.graph):
+            yield _form(name, instead)
 
 
-def _of_nodes(model: onnx.ModelProto, profiles: tuple[Profile, ...]) -> Iterator[Misfit]:
-    known = {value.name: value for value in constants(model)}
-    values, numbers = inferred(model) | known, _numbers(model)
+def _most(found: int, most: int) -> str | None:
+    return f"takes at most {most}" if found > most else None
+
+
+def _form(name: str, instead: str | None) -> _Told:
+    return name, lambda profile: profile.refused.get(name), instead
+
+
+def _untried(found: str, instead: str | None = None) -> _Told:
+    """What no runtime was measured on; onnxruntime's takes what ONNX has."""
+    return found, lambda profile: None if profile.every_operator else _UNTRIED, instead
+
+
+def _opsets(imports: Iterable[onnx.OperatorSetIdProto]) -> dict[str, int]:
+    return {"" if item.domain in _STANDARD else item.domain: item.version for item in imports}
+
+
+def _of_nodes(model: onnx.ModelProto) -> Iterator[tuple[onnx.NodeProto, str, _Told]]:
+    values = inferred(model) | {value.name: value for value in constants(model)}
+    known, opsets = numbers(model), _opsets(model.opset_import)
+    own = {(function.domain, function.name) for function in model.functions}
     for node in model.graph.node:
-        op = node.op_type if node.domain in _STANDARD else f"{node.domain}.{node.op_type}"
-        item = Item(
-            op=op,
-            attributes=_attributes(node),
-            operands=tuple(values.get(name) if name else None for name in node.input),
-            constants=tuple(numbers.get(name) for name in node.input),
-            result=values.get(node.output[0]) or OnnxValue(node.output[0]),
-        )
-        origin = read_provenance(node.doc_string)
-        layers = origin.layers if origin else ()
-        for form in [None, *forms_of(item)]:
-            refusals = {p.name: reason for p in profiles if (reason := p.refusal(op, form))}
-            if refusals:
-                instead = FORMS[form].instead if form else INSTEAD.get(op)
-                yield Misfit(
-                    node.name or item.result.name, op, form or op, refusals, instead, layers
-                )
+        op, told = _operator(node, opsets, own)
+        yield node, op, told
+        for row in _of_item(_item(node, op, values, known), told):
+            yield node, op, row
+        yield from _inside(node, opsets, own)
+    for function in model.functions:
+        inner = _opsets(function.opset_import)
+        for node in function.node:
+            yield node, *_operator(node, inner, own)
+            yield from _inside(node, inner, own)
 
 
-def _attributes(node: onnx.NodeProto) -> dict[str, Any]:
-    import onnx
+def _item(
+    node: onnx.NodeProto, op: str, values: Mapping[str, OnnxValue], known: Mapping[str, Array]
+) -> Item:
+    return Item(
+        op=op,
+        attributes=attributes(node),
+        operands=tuple(values.get(k, OnnxValue(k)) if k else None for k in node.input),
+        constants=tuple(known.get(name) for name in node.input),
+        results=tuple(values.get(k, OnnxValue(k)) if k else None for k in node.output),
+    )
 
-    scalars = (onnx.AttributeProto.INT, onnx.AttributeProto.FLOAT, onnx.AttributeProto.STRING)
-    lists = (onnx.AttributeProto.INTS, onnx.AttributeProto.FLOATS)
-    found: dict[str, Any] = {}
-    for item in node.attribute:
-        if item.type in scalars + lists:
-            value = onnx.helper.get_attribute_value(item)
-            found[item.name] = value.decode(errors="replace") if isinstance(value, bytes) else value
-    return found
+
+def _of_item(item: Item, operator: _Told) -> Iterator[_Told]:
+    """The forms and the types of a node whose operator is told of already."""
+    try:
+        forms = forms_of(item)
+    except ValueError:
+        yield "malformed", lambda profile: "does not take what ONNX's rules forbid", None
+        return
+    for name in forms:
+        instead = FORMS[name].instead
+        yield _untried(name, instead) if name in UNTRIED else _form(name, instead)
+    for name in untried_types(item):
+        yield _type(f"{name} in {item.op}", operator)
 
 
-def _numbers(model: onnx.ModelProto) -> dict[str, Array]:
-    """The values of the small constants that the file holds."""
-    from onnx import numpy_helper
+def _type(found: str, operator: _Told) -> _Told:
+    """An element type, by the profiles that take the operator: the others have said enough."""
+    _, untried, _ = _untried(found)
+    _, refused, _ = operator
+    return found, lambda profile: None if refused(profile) else untried(profile), None
 
-    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
-    for node in model.graph.node:
-        if node.op_type == "Constant" and node.output:
-            given = [item.t for item in node.attribute if item.name == "value"]
-            tensors.update((node.output[0], tensor) for tensor in given)
-    found = {}
-    for name, tensor in tensors.items():
-        if len(tensor.dims) > 1 or any(size > _SMALL for size in tensor.dims):
-            continue
-        try:
-            found[name] = numpy_helper.to_array(tensor)
-        except Exception:  # Its elements were left out, or lie in another file, or are damaged.
-            continue
-    return found
+
+def _inside(
+    node: onnx.NodeProto, opsets: Mapping[str, int], own: Set[tuple[str, str]]
+) -> Iterator[tuple[onnx.NodeProto, str, _Told]]:
+    """The operators of the graphs in a node; it alone is refused where these were not tried."""
+    for attribute in node.attribute:
+        for graph in [*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])]:
+            for item in graph.node:
+                yield item, *_operator(item, opsets, own)
+                yield from _inside(item, opsets, own)
+
+
+def _operator(
+    node: onnx.NodeProto, opsets: Mapping[str, int], own: Set[tuple[str, str]]
+) -> tuple[str, _Told]:
+    """A node's operator, and what profiles make of that."""
+    domain = "" if node.domain in _STANDARD else node.domain
+    op = f"{domain}.{node.op_type}" if domain else node.op_type
+    if (node.domain, node.op_type) in own:
+        return op, _untried(op)
+    if domain in ("", ML) and not _exists(node.op_type, opsets.get(domain, 0), domain):
+        return op, (op, lambda profile: _UNTRIED, None)
+    return op, (op, lambda profile: profile.refusal(op), INSTEAD.get(op))
+
+
+def _exists(op: str, version: int, domain: str) -> bool:
+    """Whether ONNX has an operator in an opset."""
+    from onnx import defs
+
+    newest = min(version, 2**31 - 1)
+    return defs.has(op, newest, domain) and not defs.get_schema(op, newest, domain).deprecated

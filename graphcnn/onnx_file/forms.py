@@ -6,70 +6,23 @@ in every form that is not among these.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from graphcnn.ops.forms import overreaching, pads_of_windows
 from graphcnn.targets import IMAGE_OPERATORS
 
-from .values import OnnxValue
+from .item import CONVOLUTIONS, POOLS, REDUCTIONS, Item, NotKnown
 
 if TYPE_CHECKING:
-    import numpy as np
     import onnx
 
-    Array = np.ndarray[Any, np.dtype[Any]]
-
-_POOLS = ("AveragePool", "MaxPool")
-_CONVOLUTIONS = ("Conv", "ConvTranspose")
 _GLOBAL = ("GlobalAveragePool", "GlobalMaxPool")
-_REDUCTIONS = (
-    *("ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum"),
-    "ReduceSumSquare",
-)
+_UINT8 = 2
+"""What onnx calls it, which is imported where it is used."""
 
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One node as a form sees it.
-
-    Attributes:
-        op: Its operator.
-        attributes: Its attributes as Python values, texts as `str`.
-        operands: What it takes; None for one that is left out.
-        constants: The values of those operands that are small constants, None for the others.
-        result: What it makes.
-    """
-
-    op: str
-    attributes: Mapping[str, Any]
-    operands: tuple[OnnxValue | None, ...]
-    constants: tuple[Array | None, ...]
-    result: OnnxValue
-
-    @property
-    def spatial(self) -> int | None:
-        """How many axes its input has after the batch and the channels."""
-        return self.rank and self.rank - 2
-
-    @property
-    def rank(self) -> int | None:
-        """How many axes its input has."""
-        shape = self.operands[0].shape if self.operands and self.operands[0] else None
-        return None if shape is None else len(shape)
-
-    def number(self, key: str, index: int) -> list[float]:
-        """Numbers that are an attribute, or since a later opset an input."""
-        if key in self.attributes:
-            given = self.attributes[key]
-            return list(given) if isinstance(given, list | tuple) else [given]
-        values = self.constants[index] if index < len(self.constants) else None
-        return [] if values is None else list(values.reshape(-1).tolist())
-
-    def text(self, key: str, default: str) -> str:
-        """An attribute that is a text."""
-        return str(self.attributes.get(key, default))
+_PLANES = "a network of two spatial axes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +41,7 @@ class Form:
 
 
 def _pads(item: Item) -> tuple[list[int], list[int]]:
-    pads = list(item.attributes.get("pads", ()))
+    pads = item.windows["pads"]
     return pads[: len(pads) // 2], pads[len(pads) // 2 :]
 
 
@@ -104,30 +57,27 @@ def _uneven_before(item: Item) -> bool:
 
 
 def _padded(item: Item) -> bool:
-    return any(item.attributes.get("pads", ()))
+    return any(item.windows["pads"])
 
 
 def _padded_point(item: Item) -> bool:
     """Whether all of a kernel's sizes are 1, and it is padded."""
-    return _padded(item) and set(item.attributes.get("kernel_shape", ())) == {1}
+    return _padded(item) and set(item.kernel) == {1}
 
 
 def _thinning(item: Item) -> bool:
     """Whether positions are left out along an axis by a kernel of 1."""
-    kernel = item.attributes.get("kernel_shape", ())
-    strides = item.attributes.get("strides", [1] * len(kernel))
-    return any(k == 1 < s for k, s in zip(kernel, strides, strict=True))
+    return any(k == 1 < s for k, s in zip(item.kernel, item.windows["strides"], strict=True))
 
 
 def _dilated(item: Item) -> bool:
-    return any(d != 1 for d in item.attributes.get("dilations", ()))
+    return set(item.windows["dilations"]) != {1}
 
 
 def _overreaching(item: Item) -> bool:
     """Whether there is one kernel a channel, of the kind that `overreaching` tells."""
-    x, kernel = (value.shape if value else None for value in item.operands[:2])
-    depthwise = kernel is not None and kernel[:2] == (item.attributes.get("group", 1), 1) != (1, 1)
-    return depthwise and overreaching(item.attributes, (x or (None,) * 4)[2:])
+    depthwise = item.shape_of(1)[:2] == (item.attributes.get("group", 1), 1) != (1, 1)
+    return depthwise and overreaching(item.windows, item.shape[2:])
 
 
 def _auto_pad(kind: str) -> Callable[[Item], bool]:
@@ -140,20 +90,25 @@ def _rank(spatial: int) -> Callable[[Item], bool]:
 
 def _leaves_rest(item: Item) -> bool:
     """Whether the windows of a pool with uneven pads end before the padded input does."""
-    shape = item.operands[0].shape if item.operands[0] else None
-    befores, afters = _pads(item)
-    if not shape or not _uneven(item):
+    if not _uneven(item):
         return False
-    kernel = item.attributes.get("kernel_shape", ())
-    strides = item.attributes.get("strides", [1] * len(kernel))
-    rows = zip(shape[2:], befores, afters, kernel, strides, strict=True)
+    rows = zip(item.shape[2:], *_pads(item), item.kernel, item.windows["strides"], strict=True)
     return any(not isinstance(n, int) or (n + b + a - k) % s for n, b, a, k, s in rows)
+
+
+def _axes(item: Item) -> set[int]:
+    return {int(axis) % item.rank for axis in item.number("axes", 1)}
 
 
 def _all_axes(item: Item) -> bool:
     """Whether everything but the batch is reduced, and that is several axes."""
-    axes = {int(axis) % (item.rank or 1) for axis in item.number("axes", 1)}
-    return (item.rank or 0) > 2 and axes == set(range(1, item.rank or 0))
+    return item.rank > 2 and _axes(item) == set(range(1, item.rank))
+
+
+def _of_batch(item: Item) -> bool:
+    """Whether the batch is reduced; without axes everything is."""
+    axes = item.number("axes", 1)
+    return not axes or (min(axes) <= 0 and 0 in _axes(item))
 
 
 def _whole_power(item: Item) -> bool:
@@ -164,33 +119,29 @@ def _whole_power(item: Item) -> bool:
 
 def _by_element(item: Item) -> bool:
     """Whether a slope differs between positions."""
-    shape = item.operands[1].shape if len(item.operands) > 1 and item.operands[1] else None
-    return (item.rank or 0) > 2 and (
-        shape is None or any(n != 1 for n in shape[2 - (item.rank or 0) :])
-    )
+    return item.rank > 2 and any(n != 1 for n in item.shape_of(1)[2 - item.rank :])
 
 
-def _resize(mode: str, *coordinates: str) -> Callable[[Item], bool]:
-    def holds(item: Item) -> bool:
-        kind = item.text("coordinate_transformation_mode", "half_pixel")
-        return item.text("mode", "nearest") == mode and kind in coordinates
+def _linear(item: Item) -> bool:
+    return item.text("mode", "nearest") == "linear"
 
-    return holds
+
+def _asymmetric(item: Item) -> bool:
+    kind = item.text("coordinate_transformation_mode", "half_pixel")
+    return _linear(item) and kind == "asymmetric"
 
 
 def _one_row(item: Item) -> bool:
-    shape = item.operands[0].shape if item.operands[0] else None
-    linear = item.text("mode", "nearest") == "linear"
-    return linear and shape is not None and len(shape) == 4 and shape[2] == 1 != shape[3]
+    return _linear(item) and item.rank == 4 and item.shape[2] == 1 != item.shape[3]
 
 
 def _other_scale(item: Item) -> bool:
     """Whether a linear resize has scales that are not the ratios of its sizes."""
-    before, after = item.operands[0], item.result
-    scales = item.number("scales", 2)
-    if item.text("mode", "nearest") != "linear" or not scales or not before:
+    scales = item.number("scales", 2) if _linear(item) else []
+    if not scales:
         return False
-    rows = zip(before.shape or (), after.shape or (), scales, strict=False)
+    after = item.results[0].shape if item.results[0] else None
+    rows = zip(item.shape, after or (), scales, strict=False)
     known = [(n, m, s) for n, m, s in rows if isinstance(n, int) and isinstance(m, int)]
     return any(abs(m / n - s) > 1e-5 * s for n, m, s in known)
 
@@ -199,27 +150,28 @@ def _steps(item: Item) -> list[float]:
     return item.number("steps", 4)
 
 
-def _from_uint8(item: Item) -> bool:
-    return item.operands[0] is not None and item.operands[0].dtype == "uint8"
+def _unsigned(item: Item) -> bool:
+    """Whether a quantization is of unsigned integers, or zero lies elsewhere than at 0."""
+    if item.has(2):
+        zero = item.operands[2]
+        return zero is None or zero.dtype[:3] != "int" or any(item.number("", 2))
+    integers = item.results[0] if item.op == "QuantizeLinear" else item.operands[0]
+    return integers is None or integers.dtype[:3] != "int"
 
 
 FORMS: dict[str, Form] = {
     "auto_pad SAME_UPPER": Form(
-        (*_CONVOLUTIONS, *_POOLS), _auto_pad("SAME_UPPER"), "the pads as numbers"
+        (*CONVOLUTIONS, *POOLS), _auto_pad("SAME_UPPER"), "the pads as numbers"
     ),
     "auto_pad SAME_LOWER": Form(
-        (*_CONVOLUTIONS, *_POOLS), _auto_pad("SAME_LOWER"), "the pads as numbers"
+        (*CONVOLUTIONS, *POOLS), _auto_pad("SAME_LOWER"), "the pads as numbers"
     ),
     "uneven pads in 1D": Form(
         ("Conv", "MaxPool"), lambda i: i.spatial == 1 and _uneven(i), "a ZeroPadding1D before it"
     ),
-    "pads before a kernel of 1": Form(
-        ("Conv",),
-        _padded_point,
-        "a ZeroPadding before it",
-    ),
+    "pads before a kernel of 1": Form(("Conv",), _padded_point, "a ZeroPadding before it"),
     "pads as wide as the kernel": Form(
-        ("Conv",), lambda i: pads_of_windows(i.attributes), "a ZeroPadding before it"
+        ("Conv",), lambda i: pads_of_windows(i.windows), "a ZeroPadding before it"
     ),
     "strides of a kernel of 1": Form(
         ("Conv",), _thinning, "a MaxPooling of 1 with the strides before it"
@@ -230,7 +182,6 @@ FORMS: dict[str, Form] = {
     "dilations of Conv 3D": Form(
         ("Conv",), lambda i: i.spatial == 3 and _dilated(i), "a kernel without dilation"
     ),
-    "Conv 1D": Form(("Conv",), _rank(1), "a Conv2D of height 1"),
     "uneven pads of ConvTranspose": Form(
         ("ConvTranspose",),
         _uneven,
@@ -238,8 +189,8 @@ FORMS: dict[str, Form] = {
         "even number",
     ),
     "dilations of ConvTranspose": Form(("ConvTranspose",), _dilated, "a kernel without dilation"),
-    "ConvTranspose 1D": Form(("ConvTranspose",), _rank(1), "an UpSampling1D and a Conv1D"),
-    "ConvTranspose 3D": Form(("ConvTranspose",), _rank(3), "an UpSampling3D and a Conv3D"),
+    "ConvTranspose 1D": Form(("ConvTranspose",), _rank(1), _PLANES),
+    "ConvTranspose 3D": Form(("ConvTranspose",), _rank(3), _PLANES),
     "alpha or beta of Gemm": Form(
         ("Gemm",),
         lambda i: any(i.attributes.get(key, 1.0) != 1.0 for key in ("alpha", "beta")),
@@ -261,9 +212,9 @@ FORMS: dict[str, Form] = {
         "a ZeroPadding before an average without pads",
     ),
     "MaxPool 1D": Form(("MaxPool",), _rank(1), "a MaxPooling2D of height 1"),
-    "MaxPool 3D": Form(("MaxPool",), _rank(3), "a MaxPooling2D"),
+    "MaxPool 3D": Form(("MaxPool",), _rank(3), _PLANES),
     "AveragePool 1D": Form(("AveragePool",), _rank(1), "an AveragePooling2D of height 1"),
-    "AveragePool 3D": Form(("AveragePool",), _rank(3), "an AveragePooling2D"),
+    "AveragePool 3D": Form(("AveragePool",), _rank(3), _PLANES),
     "global pool 3D": Form(_GLOBAL, _rank(3), "a Mean or a Max over the axes"),
     "alpha of Celu": Form(
         ("Celu",), lambda i: i.attributes.get("alpha", 1.0) != 1.0, "an elu between two products"
@@ -278,16 +229,16 @@ FORMS: dict[str, Form] = {
     "ReduceSum of one axis": Form(
         ("ReduceSum",), lambda i: len(i.number("axes", 1)) == 1, "a Mean times the size"
     ),
-    "axes of ReduceL2 as an input": Form(("ReduceL2",), lambda i: len(i.operands) > 1, "opset 17"),
+    "axes of ReduceL2 as an input": Form(("ReduceL2",), lambda i: i.has(1), "opset 17"),
     "InstanceNormalization 1D": Form(
         ("InstanceNormalization",), _rank(1), "a value of two spatial axes, one of size 1"
     ),
     "LayerNormalization without bias": Form(
-        ("LayerNormalization",), lambda i: len(i.operands) < 3, "center: true"
+        ("LayerNormalization",), lambda i: not i.has(2), "center: true"
     ),
     "LayerNormalization of several axes": Form(
         ("LayerNormalization",),
-        lambda i: i.attributes.get("axis", -1) not in (-1, (i.rank or 0) - 1),
+        lambda i: (axis := i.attributes.get("axis", -1)) != -1 and axis != i.rank - 1,
         "its pieces",
     ),
     "Flatten of the batch": Form(
@@ -297,16 +248,15 @@ FORMS: dict[str, Form] = {
         ("Transpose",), lambda i: list(i.attributes.get("perm", ()))[:1] != [0], "axes after it"
     ),
     "shape arithmetic": Form(
-        ("Reshape",), lambda i: i.constants[1] is None, "a shape that is known, 0 for the batch"
+        ("Reshape",), lambda i: not i.number("shape", 1), "a shape that is known, 0 for the batch"
     ),
-    "reduction of everything": Form(_REDUCTIONS, _all_axes, "one axis after the other"),
+    "reduction of everything": Form(REDUCTIONS, _all_axes, "one axis after the other"),
+    "reduction of the batch": Form(REDUCTIONS, _of_batch, "axes after the batch"),
     "negative steps": Form(("Slice",), lambda i: any(s < 0 for s in _steps(i)), "no reversal"),
     "steps": Form(("Slice",), lambda i: any(abs(s) > 1 for s in _steps(i)), "a MaxPooling of 1"),
     "Resize 1D": Form(("Resize",), _rank(1), "an UpSampling2D of height 1"),
-    "Resize 3D": Form(("Resize",), _rank(3), "no enlargement of volumes"),
-    "linear Resize, asymmetric": Form(
-        ("Resize",), _resize("linear", "asymmetric"), "half_pixel or align_corners"
-    ),
+    "Resize 3D": Form(("Resize",), _rank(3), _PLANES),
+    "linear Resize, asymmetric": Form(("Resize",), _asymmetric, "half_pixel or align_corners"),
     "linear Resize of one row": Form(("Resize",), _one_row, "a Concatenate of it with itself"),
     "cubic Resize": Form(
         ("Resize",), lambda i: i.text("mode", "nearest") == "cubic", "interpolation: bilinear"
@@ -314,12 +264,19 @@ FORMS: dict[str, Form] = {
     "linear Resize by other scales than the sizes'": Form(
         ("Resize",), _other_scale, "scales that are the sizes' ratios"
     ),
-    "uint8 input": Form(("Cast",), _from_uint8, "float32 pixels, without --preprocess embed"),
+    "QDQ, unsigned or with a zero point": Form(
+        ("DequantizeLinear", "QuantizeLinear"), _unsigned, "int8 with zero points of 0"
+    ),
     "float16": Form(
-        (), lambda i: i.result.dtype == "float16" and i.op != "Cast", "--precision fp16"
+        (),
+        lambda i: i.op != "Cast" and any(v and v.dtype == "float16" for v in i.results),
+        "--precision fp16",
     ),
 }
 """By name; one without operators is of all."""
+
+UNTRIED = frozenset({"reduction of the batch"})
+"""The forms that no runtime was tried with."""
 
 INSTEAD = {
     **dict.fromkeys(("Gelu", "HardSwish", "Mish", "Swish", "ThresholdedRelu"), "its pieces"),
@@ -335,13 +292,30 @@ INSTEAD = {
 """What does the same as an operator that a runtime does not take at all."""
 
 
+def _given(graph: onnx.GraphProto) -> list[onnx.TypeProto.Tensor]:
+    """The types of what is fed."""
+    weights = {tensor.name for tensor in graph.initializer}
+    return [item.type.tensor_type for item in graph.input if item.name not in weights]
+
+
 def _ranks(graph: onnx.GraphProto) -> bool:
     """Whether inputs of any batch have different numbers of axes."""
-    weights = {tensor.name for tensor in graph.initializer}
-    shapes = [i.type.tensor_type.shape.dim for i in graph.input if i.name not in weights]
+    shapes = [kind.shape.dim for kind in _given(graph)]
     return len(set(map(len, shapes))) > 1 and any(
         not dim.dim_value for dims in shapes for dim in dims[:1]
     )
+
+
+def _open(graph: onnx.GraphProto) -> bool:
+    """Whether a size after the batch is open."""
+    return any(
+        not kind.HasField("shape") or not all(d.HasField("dim_value") for d in kind.shape.dim[1:])
+        for kind in _given(graph)
+    )
+
+
+def _bytes(graph: onnx.GraphProto) -> bool:
+    return any(kind.elem_type == _UINT8 for kind in _given(graph))
 
 
 def _passed_on(graph: onnx.GraphProto) -> bool:
@@ -350,8 +324,7 @@ def _passed_on(graph: onnx.GraphProto) -> bool:
 
 def _batch_untold(graph: onnx.GraphProto) -> bool:
     """Whether inputs have spatial axes, and no operator tells which axis is the batch."""
-    weights = {tensor.name for tensor in graph.initializer}
-    ranks = [len(i.type.tensor_type.shape.dim) for i in graph.input if i.name not in weights]
+    ranks = [len(kind.shape.dim) for kind in _given(graph)]
     return max(ranks, default=0) > 2 and IMAGE_OPERATORS.isdisjoint(n.op_type for n in graph.node)
 
 
@@ -367,14 +340,33 @@ FILE_FORMS: dict[str, tuple[Callable[[onnx.GraphProto], bool], str]] = {
     "inputs of several ranks": (_ranks, "a fixed --batch, or images of 1x1 for vectors"),
     "outputs that are one value": (_twice, "one output for it"),
     "outputs that are inputs": (_passed_on, "outputs that are layers"),
+    "open height and width": (_open, "sizes that are known: --input-shape"),
+    "uint8 input": (_bytes, "float32 pixels, without --preprocess embed"),
 }
 """The forms that a whole file has: tests of it, and what does the same."""
 
+_MALFORMED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
 
 def forms_of(item: Item) -> list[str]:
-    """The forms that a node has, by name."""
+    """The forms that a node has, by name, and those that it may have, for all that is known.
+
+    Raises:
+        ValueError: The node is none that ONNX's rules allow.
+    """
+    if not any(item.results):
+        raise ValueError
     return [
         name
         for name, form in FORMS.items()
-        if (not form.ops or item.op in form.ops) and form.holds(item)
+        if (not form.ops or item.op in form.ops) and _held(form, item)
     ]
+
+
+def _held(form: Form, item: Item) -> bool:
+    try:
+        return form.holds(item)
+    except NotKnown:
+        return True
+    except _MALFORMED as error:
+        raise ValueError from error

@@ -50,7 +50,7 @@ def targets_table(profiles: Sequence[Profile]) -> Any:
             profile.name,
             profile.version if profile.measured else f"no: {profile.version}",
             *(str(profile.opset), str(profile.ir)),
-            "any" if profile.symbolic_batch else "fixed",
+            "any" if profile.symbolic_batch else "1",
             *(profile.fp16, profile.int8),
         )
     notes = [f"{profile.name}: {profile.notes}" for profile in profiles if profile.notes]
@@ -107,9 +107,9 @@ def fit_table(file: str, runtimes: Targets, found: Sequence[Misfit]) -> Any:
     names = ", ".join(runtimes.names)
     if not found:
         return Text(fmt.printable(f"{file} fits {names}"))
-    alike: dict[tuple[str, ...], list[Misfit]] = {}
+    alike: dict[tuple[str, str], list[Misfit]] = {}
     for item in found:
-        alike.setdefault((item.op, item.found, *item.refusals.values()), []).append(item)
+        alike.setdefault((item.op, item.found), []).append(item)
     parts: list[RenderableType] = [
         Text(fmt.printable(f"{file} does not fit {names}"), style="bold"),
     ]

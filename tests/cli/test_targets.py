@@ -31,6 +31,7 @@ def test_targets_are_listed_with_what_was_measured() -> None:
     ]
     assert [row["name"] for row in rows if not row["measured"]] == ["tensorrt"]
     assert all(row["version"] and row["opset"] >= 13 for row in rows)
+    assert [row["name"] for row in rows if not row["symbolic_batch"]] == ["ncnn"]
     shown = _graphcnn("targets", "ncnn")
     assert "20261020" in shown.stdout
     assert "ThresholdedRelu" in shown.stdout
@@ -51,7 +52,9 @@ def test_compile_lists_every_layer_that_does_not_fit(model: Path) -> None:
     assert not out.exists()
     assert "pools.yaml:5:5: first (MaxPooling3D): MaxPool 3D: mnn gives wrong" in done.stderr
     assert "pools.yaml:6:5: second (MaxPooling3D)" in done.stderr
-    assert "--target onnxruntime takes it" in done.stderr
+    assert (
+        "--target onnxruntime,onnxruntime-web,openvino,opencv,tract,ncnn,tvm takes" in done.stderr
+    )
     assert _graphcnn("compile", model, "-o", out, "--target", "tvm,opencv").returncode == 0
 
 
@@ -63,7 +66,7 @@ def test_inspect_exits_with_1_where_a_file_does_not_fit(model: Path) -> None:
     refused = _graphcnn("inspect", out, "--target", "portable")
     assert refused.returncode == 1
     assert "pools.yaml:5:5 first (MaxPooling3D)" in refused.stdout
-    assert "mnn gives wrong values for batches" in refused.stdout
+    assert refused.stdout.count("mnn gives wrong values for batches") == 1
     found = json.loads(_graphcnn("inspect", out, "--target", "mnn", "--json").stdout)
     assert found["fits"] is False
     assert [row["layers"][0]["name"] for row in found["misfits"]] == ["first", "second"]

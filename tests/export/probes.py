@@ -138,6 +138,7 @@ def _files() -> Iterator[tuple[str, onnx.ModelProto]]:
     twice = graph_of(same, IMAGE, (4, 1, 1))
     twice.graph.output.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, ["N", 4, 1, 1]))
     yield "outputs that are one value", twice
+    yield "open height and width", _of_any_size()
     points, ends = {"kernel_shape": [1, 1], "pads": [0] * 4}, {"first": _f(4, 4, 1, 1)}
     first = helper.make_node("Conv", ["x", "first"], ["a"], strides=[1, 1], **points)
     conv = helper.make_node("Conv", ["a", "second"], ["y"], strides=[2, 2], **points)
@@ -146,6 +147,23 @@ def _files() -> Iterator[tuple[str, onnx.ModelProto]]:
     bounds = {"starts": _i(0), "stops": _i(2**31 - 1), "axes": _i(2), "steps": _i(2)}
     slice = helper.make_node("Slice", ["a", *bounds], ["y"], name="Slice")
     yield "Slice after a kernel of 1", graph_of([first, slice], IMAGE, (4, 5, 8), ends | bounds)
+
+
+def _of_any_size() -> onnx.ModelProto:
+    """Scores of an image whose height and width are not in the file."""
+    made = graph_of(
+        [
+            helper.make_node("Conv", ["x", "w"], ["c"], kernel_shape=[3, 3], name="Conv"),
+            helper.make_node("GlobalAveragePool", ["c"], ["p"], name="pool"),
+            helper.make_node("Flatten", ["p"], ["y"], axis=1, name="Flatten"),
+        ],
+        IMAGE,
+        (6,),
+        {"w": _f(6, 4, 3, 3)},
+    )
+    for place, name in ((2, "H"), (3, "W")):
+        made.graph.input[0].type.tensor_type.shape.dim[place].dim_param = name
+    return made
 
 
 def _convolutions() -> Iterator[tuple[str, onnx.ModelProto]]:
@@ -430,6 +448,7 @@ def _moves() -> Iterator[tuple[str, onnx.ModelProto]]:
     yield "float16", _half()
     yield "weights in float16", _half_weights()
     yield "int8", _integers()
+    yield "uint8, zero points", _integers(np.uint8, 3)
     yield "int8, Softmax", _integer_softmax()
     yield "int8, Gemm", _integer_gemm()
     yield "DepthToSpace", model("DepthToSpace", blocksize=2)
@@ -515,9 +534,9 @@ def _half_weights() -> onnx.ModelProto:
     return graph_of(nodes, IMAGE, (5,), weights)
 
 
-def _integers() -> onnx.ModelProto:
+def _integers(kind: Any = np.int8, zero_point: int = 0) -> onnx.ModelProto:
     """A convolution between 8-bit integers, as QDQ."""
-    scale, zero = _scalar(0.02), np.array(0, np.int8)
+    scale, zero = _scalar(0.02), np.array(zero_point, kind)
     weights = {
         "w": (_f(6, 4, 3, 3) * 40).astype(np.int8),
         "ws": np.full(6, 0.025, np.float32),
@@ -625,6 +644,7 @@ def _normalizations() -> Iterator[tuple[str, onnx.ModelProto]]:
     )
     whole = model("LayerNormalization", _f(*IMAGE), _f(*IMAGE), axis=1)
     yield "LayerNormalization of an image", whole
+    yield "ReduceMean of the batch", model("ReduceMean", keepdims=1, batch=2)
     yield "LRN", model("LRN", size=3, alpha=0.3, beta=0.5, bias=1.0)
 
 
@@ -655,7 +675,7 @@ def feeds(name: str, made: onnx.ModelProto, batch: int) -> dict[str, Array]:
 
 
 def _feed(name: str, kind: onnx.TypeProto.Tensor, batch: int) -> Array:
-    sizes = (batch, *(d.dim_value for d in kind.shape.dim[1:]))
+    sizes = (batch, *(d.dim_value or 9 for d in kind.shape.dim[1:]))
     if kind.elem_type == TensorProto.UINT8:
         return _rng().integers(0, 256, sizes).astype(np.uint8)
     x = _rng().normal(size=sizes).astype(np.float32)

@@ -498,7 +498,8 @@ def test_heights_and_widths_left_open_agree_with_keras(tmp_path: Path) -> None:
     arrays = random_arrays(graph)
     twin = loaded_twin(graph, arrays)
     path = tmp_path / "open.onnx"
-    graphcnn.compile(graph, path, weights=graphcnn.WeightStore.from_arrays(arrays))
+    weights = graphcnn.WeightStore.from_arrays(arrays)
+    graphcnn.compile(graph, path, weights=weights, target="onnxruntime")
     for sizes in ((12, 17), (9, 8)):
         feed = np.random.default_rng(0).standard_normal((2, *sizes, 3), np.float32)
         expected = run_twin(twin, {"x": feed})
