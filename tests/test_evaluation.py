@@ -11,23 +11,14 @@ import pytest
 
 import graphcnn
 from graphcnn.classes import common_classes
-from graphcnn.errors import DataError, GraphCNNError, RuntimeFailure
+from graphcnn.errors import DataError, EvaluationError, GraphCNNError, RuntimeFailure
 from graphcnn.evaluation import evaluate_file, measure, predict_samples
 from graphcnn.graph import Graph
 from graphcnn.ops import Flatten, Rescaling, Softmax
 from graphcnn.runtime.deploy import Deployment, write_deployment
 from graphcnn.runtime.predict import Predictor, feature_maps
 from graphcnn.runtime.settings import Settings
-from graphcnn.scoring import (
-    Classification,
-    EvaluationError,
-    Regression,
-)
-
-SCORES = np.array(
-    [[0.5, 0.25, 0.25], [0.25, 0.5, 0.25], [0.5, 0.25, 0.25], [0.25, 0.5, 0.25]], np.float32
-)
-LABELS = np.array([0, 0, 1, 1])
+from graphcnn.scoring import Classification, Regression
 
 
 def brightest(path: Path, *, sizes: tuple[int, int, int] = (1, 2, 2), **options: object) -> Path:
