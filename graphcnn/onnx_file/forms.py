@@ -155,6 +155,12 @@ def _all_axes(item: Item) -> bool:
     return (item.rank or 0) > 2 and axes == set(range(1, item.rank or 0))
 
 
+def _one_element(item: Item) -> bool:
+    shape = (item.operands[0].shape if item.operands[0] else None) or ()
+    axes = item.number("axes", 1)
+    return bool(shape and axes) and all(shape[int(axis)] == 1 for axis in axes)
+
+
 def _whole_power(item: Item) -> bool:
     """Whether a number below zero is raised to a whole power, its square apart."""
     exponents = item.number("exponent", 1)
@@ -278,6 +284,7 @@ FORMS: dict[str, Form] = {
         ("ReduceSum",), lambda i: len(i.number("axes", 1)) == 1, "a Mean times the size"
     ),
     "axes of ReduceL2 as an input": Form(("ReduceL2",), lambda i: len(i.operands) > 1, "opset 17"),
+    "ReduceL2 of one element": Form(("ReduceL2",), _one_element, "an Abs"),
     "InstanceNormalization 1D": Form(
         ("InstanceNormalization",), _rank(1), "a value of two spatial axes, one of size 1"
     ),
