@@ -192,6 +192,7 @@ _ALL = (
             "Resize 3D": _LOADS,
             "linear Resize by other scales than the sizes'": _WRONG,
             "reduction of everything": f"{_WRONG} (4.14)",
+            "ReduceL2 of one element": f"{_WRONG} (4.14)",
             **dict.fromkeys(_NO_INTEGERS, "does not load it, or gives wrong values for batches"),
         },
         whole=frozenset({"HardSwish"}),
@@ -226,7 +227,7 @@ _ALL = (
         version="3.6.1",
         refused={
             "auto_pad SAME_LOWER": _WRONG,
-            "outputs that are inputs": f"{_WRONG} for batches",
+            "outputs that are inputs": f"{_WRONG} at times",
             "ConvTranspose 3D": _WRONG,
             "dilations of Conv 3D": _WRONG,
             "MaxPool 3D": f"{_WRONG} for batches",

@@ -155,8 +155,7 @@ class _Builder:
             self.values[node.name] = _Context(self, node).run(name)
         for output, source in self.graph.outputs.items():
             if self.values[source] != output:
-                held = [self.values[source]]
-                self.nodes.append(helper.make_node("Identity", held, [output], name=output))
+                self.nodes.append(self._copy(self.values[source], output))
         if not self.target.takes("images, and no operator of images"):
             self._tell_batch()
         return helper.make_graph(
@@ -181,6 +180,11 @@ class _Builder:
             pool = helper.make_node("MaxPool", [image], [told], name=told, **point)
             pool.doc_string = provenance.write(node)
             self.nodes.insert(0, pool)
+
+    def _copy(self, value: str, output: str) -> onnx.NodeProto:
+        again = value in self.graph.outputs and not self.target.takes("outputs that are one value")
+        op, held = ("Max", [value, value]) if again else ("Identity", [value])
+        return helper.make_node(op, held, [output], name=output)
 
     def _declare(self, name: str, source: str) -> onnx.ValueInfoProto:
         type_ = self.graph.type(source)

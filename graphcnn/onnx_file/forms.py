@@ -111,6 +111,12 @@ def _of_batch(item: Item) -> bool:
     return not axes or (min(axes) <= 0 and 0 in _axes(item))
 
 
+def _one_element(item: Item) -> bool:
+    shape = (item.operands[0].shape if item.operands[0] else None) or ()
+    axes = item.number("axes", 1)
+    return bool(shape and axes) and all(shape[int(axis)] == 1 for axis in axes)
+
+
 def _whole_power(item: Item) -> bool:
     """Whether a number below zero is raised to a whole power, its square apart."""
     exponents = item.number("exponent", 1)
@@ -230,6 +236,7 @@ FORMS: dict[str, Form] = {
         ("ReduceSum",), lambda i: len(i.number("axes", 1)) == 1, "a Mean times the size"
     ),
     "axes of ReduceL2 as an input": Form(("ReduceL2",), lambda i: i.has(1), "opset 17"),
+    "ReduceL2 of one element": Form(("ReduceL2",), _one_element, "an Abs"),
     "InstanceNormalization 1D": Form(
         ("InstanceNormalization",), _rank(1), "a value of two spatial axes, one of size 1"
     ),
@@ -279,7 +286,7 @@ UNTRIED = frozenset({"reduction of the batch"})
 """The forms that no runtime was tried with."""
 
 INSTEAD = {
-    **dict.fromkeys(("Gelu", "HardSwish", "Mish", "Swish", "ThresholdedRelu"), "its pieces"),
+    **dict.fromkeys(("Gelu", "Mish", "Swish", "ThresholdedRelu"), "its pieces"),
     **dict.fromkeys(("DepthToSpace", "SpaceToDepth"), "a Reshape, a Transpose and a Reshape"),
     **dict.fromkeys(("Expand", "Tile"), "a product with ones"),
     **dict.fromkeys(("DequantizeLinear", "QuantizeLinear"), "a file in float32"),

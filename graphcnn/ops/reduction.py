@@ -79,7 +79,10 @@ def by_length(ctx: Lowering, x: str, axes: Sequence[int], shortest: float, *, of
 
     `of` is which of the inputs `x` has the sizes of.
     """
-    if ctx.opset < 18 or ctx.takes("axes of ReduceL2 as an input"):
+    sizes = ctx.layouts[of].sizes(ctx.inputs[of])
+    if all(sizes[axis - 1] == 1 for axis in axes):  # OpenCV 4.14 leaves this ReduceL2 out.
+        length = ctx.emit("Abs", [x])
+    elif ctx.opset < 18 or ctx.takes("axes of ReduceL2 as an input"):
         length = reduce(ctx, "ReduceL2", x, axes)
     else:
         squares = reduce(ctx, "ReduceSum", ctx.emit("Mul", [x, x]), axes, of=of)

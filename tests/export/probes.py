@@ -128,7 +128,9 @@ def _files() -> Iterator[tuple[str, onnx.ModelProto]]:
         helper.make_node("Concat", ["v", "f"], ["y"], axis=1, name="Concat"),
     ]
     yield "inputs of several ranks", graph_of(mixed, IMAGE, (291,), vector=3)
-    passed = graph_of([helper.make_node("Neg", ["v"], ["y"], name="Neg")], IMAGE, (3,), vector=3)
+    passed = graph_of(
+        [helper.make_node("Neg", ["v"], ["y"], name="Neg")], (3, 32, 32), (3,), vector=3
+    )
     passed.graph.output.append(passed.graph.input[0])
     yield "outputs that are inputs", passed
     same = [
@@ -616,6 +618,8 @@ def _reductions() -> Iterator[tuple[str, onnx.ModelProto]]:
                 else:
                     made = model(op, axes=axes, keepdims=keep)
                 yield f"{op} {axes}{', kept' * keep}", made
+        if op == "ReduceL2":
+            yield "ReduceL2 of one element", model(op, axes=[1], keepdims=1, shape=(1, 9, 8))
         if op != "ReduceSum":
             yield f"{op} of a vector", model(op, axes=[1], keepdims=1, shape=(12,))
             new = model(op, _i(2, 3), keepdims=1, opset=18)
