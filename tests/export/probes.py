@@ -148,11 +148,12 @@ def _of_any_size() -> onnx.ModelProto:
         [
             helper.make_node("Conv", ["x", "w"], ["c"], kernel_shape=[3, 3], name="Conv"),
             helper.make_node("GlobalAveragePool", ["c"], ["p"], name="pool"),
-            helper.make_node("Flatten", ["p"], ["y"], axis=1, name="Flatten"),
+            helper.make_node("Flatten", ["p"], ["f"], axis=1, name="Flatten"),
+            helper.make_node("Gemm", ["f", "g"], ["y"], transB=1, name="Gemm"),
         ],
         IMAGE,
-        (6,),
-        {"w": _f(6, 4, 3, 3)},
+        (5,),
+        {"w": _f(6, 4, 3, 3), "g": _f(5, 6)},
     )
     for place, name in ((2, "H"), (3, "W")):
         made.graph.input[0].type.tensor_type.shape.dim[place].dim_param = name

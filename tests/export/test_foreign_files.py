@@ -240,6 +240,11 @@ def test_malformed_nodes_are_refused_by_all(made: onnx.ModelProto) -> None:
     assert told["malformed"].keys() == {profile.name for profile in targets(PORTABLE).profiles}
 
 
+@pytest.mark.parametrize("opset", [-(2**40), 0, 2**40])
+def test_opsets_that_there_are_not(opset: int) -> None:
+    assert found(model(node("Relu"), opset=opset), "onnxruntime")
+
+
 def test_reshape_of_an_early_opset() -> None:
     assert "malformed" not in found(model(node("Reshape", shape=[0, -1]), opset=4))
 
