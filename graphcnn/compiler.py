@@ -121,7 +121,8 @@ def compile(
             that is allowed. int8 needs it; with fp16 and fp16-body it says what to measure.
         target: The runtimes that the file is meant for, of `graphcnn.targets`: what one of them
             does not take is written in another form, or refused. ``portable``, all that were
-            measured, if None; with a precision or an input that not every one takes, onnxruntime.
+            measured, if None; with a precision, an input or open sizes that not every one takes,
+            onnxruntime.
         taps: Names of nodes whose values become outputs too; ``["all"]`` is every node.
         verify: Whether onnxruntime, where it is installed, runs the file once.
         force: Whether an existing file may be replaced.
@@ -161,7 +162,7 @@ def compile(
 
         inputs = [node.name for node in graph.inputs]
         check_precision(precision, quantization, external_data, inputs)
-    runtimes = choose(target, precision, needed(preprocess, postprocess))
+    runtimes = choose(target, precision, [*needed(preprocess, postprocess), *_open_sizes(graph)])
     check_target(path, force)
     if isinstance(weights, str | Path) and Path(weights).resolve() == path.resolve():
         raise ExportError(f"{path} holds the weights", hint="write the model to another file")
@@ -280,6 +281,12 @@ def _check_fit(model: onnx.ModelProto, runtimes: Targets, graph: Graph) -> None:
         errors.append(error)
     if errors:
         raise ErrorGroup(errors)
+
+
+def _open_sizes(graph: Graph) -> list[str]:
+    """The form that a file has where sizes of the inputs are not known."""
+    known = not any(graph.type(node.name).symbolic for node in graph.inputs)
+    return [] if known else ["open height and width"]
 
 
 def _weights(graph: Graph, weights: WeightStore | None, seed: int) -> WeightStore:

@@ -176,7 +176,7 @@ _ALL = (
             "uneven pads in 1D": f"{_WRONG} (4.14)",
             "pads before a kernel of 1": "reads what is not its own",
             "inputs of several ranks": f"{_LOADS} (4.14)",
-            "open height and width": f"{_LOADS} (4.14)",
+            "open height and width": "does not load a Gemm after it (4.14)",
             "depthwise windows of 3 that overreach": f"{_WRONG} (4.14)",
             "linear Resize of one row": f"{_WRONG} (5.0)",
             "uneven pads of ConvTranspose": f"{_LOADS} (4.14)",

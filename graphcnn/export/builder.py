@@ -176,8 +176,8 @@ class _Builder:
             image, told = node.name, self.unused(f"{node.name}/image")
             for user in self.nodes:
                 user.input[:] = [told if name == image else name for name in user.input]
-            point = {"kernel_shape": [1] * axes, "pads": [0] * 2 * axes}
-            pool = helper.make_node("MaxPool", [image], [told], name=told, **point)
+            pool = helper.make_node("MaxPool", [image], [told], name=told, kernel_shape=[1] * axes)
+            pool.attribute.append(helper.make_attribute("pads", [0] * 2 * axes))
             pool.doc_string = provenance.write(node)
             self.nodes.insert(0, pool)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -126,7 +127,8 @@ def _untried(found: str, instead: str | None = None) -> _Told:
 
 
 def _opsets(imports: Iterable[onnx.OperatorSetIdProto]) -> dict[str, int]:
-    return {"" if item.domain in _STANDARD else item.domain: item.version for item in imports}
+    rows = sorted(imports, key=lambda item: item.version)
+    return {"" if item.domain in _STANDARD else item.domain: item.version for item in rows}
 
 
 def _of_nodes(model: onnx.ModelProto) -> Iterator[tuple[onnx.NodeProto, str, _Told]]:
@@ -203,9 +205,10 @@ def _operator(
     return op, (op, lambda profile: profile.refusal(op), INSTEAD.get(op))
 
 
+@lru_cache(1024)
 def _exists(op: str, version: int, domain: str) -> bool:
     """Whether ONNX has an operator in an opset."""
     from onnx import defs
 
-    newest = min(version, 2**31 - 1)
+    newest = max(0, min(version, 2**31 - 1))  # It is an int64 in the file, and here an int32.
     return defs.has(op, newest, domain) and not defs.get_schema(op, newest, domain).deprecated

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from graphcnn.ops.forms import overreaching, pads_of_windows
@@ -363,11 +364,12 @@ def forms_of(item: Item) -> list[str]:
     """
     if not any(item.results):
         raise ValueError
-    return [
-        name
-        for name, form in FORMS.items()
-        if (not form.ops or item.op in form.ops) and _held(form, item)
-    ]
+    return [name for name, form in _of_operator(item.op) if _held(form, item)]
+
+
+@lru_cache(1024)
+def _of_operator(op: str) -> tuple[tuple[str, Form], ...]:
+    return tuple(row for row in FORMS.items() if not row[1].ops or op in row[1].ops)
 
 
 def _held(form: Form, item: Item) -> bool:

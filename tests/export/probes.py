@@ -127,6 +127,8 @@ def _files() -> Iterator[tuple[str, onnx.ModelProto]]:
         helper.make_node("Flatten", ["x"], ["f"], axis=1, name="f"),
         helper.make_node("Concat", ["v", "f"], ["y"], axis=1, name="Concat"),
     ]
+    softmax = helper.make_node("Softmax", ["x"], ["y"], axis=1, name="Softmax")
+    yield "images, and no operator of images", graph_of([softmax], IMAGE, IMAGE)
     yield "inputs of several ranks", graph_of(mixed, IMAGE, (291,), vector=3)
     passed = graph_of(
         [helper.make_node("Neg", ["v"], ["y"], name="Neg")], (3, 32, 32), (3,), vector=3
@@ -157,11 +159,12 @@ def _of_any_size() -> onnx.ModelProto:
         [
             helper.make_node("Conv", ["x", "w"], ["c"], kernel_shape=[3, 3], name="Conv"),
             helper.make_node("GlobalAveragePool", ["c"], ["p"], name="pool"),
-            helper.make_node("Flatten", ["p"], ["y"], axis=1, name="Flatten"),
+            helper.make_node("Flatten", ["p"], ["f"], axis=1, name="Flatten"),
+            helper.make_node("Gemm", ["f", "g"], ["y"], transB=1, name="Gemm"),
         ],
         IMAGE,
-        (6,),
-        {"w": _f(6, 4, 3, 3)},
+        (5,),
+        {"w": _f(6, 4, 3, 3), "g": _f(5, 6)},
     )
     for place, name in ((2, "H"), (3, "W")):
         made.graph.input[0].type.tensor_type.shape.dim[place].dim_param = name

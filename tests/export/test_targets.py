@@ -14,13 +14,14 @@ import graphcnn
 from graphcnn.errors import ErrorGroup, ExportError, GraphCNNError, SourceLocation
 from graphcnn.graph import Graph
 from graphcnn.onnx_file.fit import misfits
-from graphcnn.onnx_file.forms import FILE_FORMS, FORMS, INSTEAD
+from graphcnn.onnx_file.forms import FILE_FORMS, FORMS, INSTEAD, UNTRIED
 from graphcnn.ops import Conv2D, Input, MaxPooling3D
 from graphcnn.runtimes import RUNTIMES, Adapter
 from graphcnn.targets import OPERATORS, PORTABLE, PROFILES, Profile, Targets, choose, targets
 
 from .probes import Array, anchored, as_written, feeds, merged, probes
 
+UNTOLD = "images, and no operator of images"
 PROBES = dict(probes())
 REFUSALS = [(name, what) for name, profile in PROFILES.items() for what in profile.refused]
 
@@ -32,7 +33,8 @@ def _found(model: onnx.ModelProto) -> set[str]:
     return {item.found for item in misfits(model, Targets(("nothing",), (nothing,)))}
 
 
-FOUND = {name: _found(model) for name, model in PROBES.items()}
+FOUND = {name: _found(model) - ({UNTOLD} - {name}) for name, model in PROBES.items()}
+"""By probe. They are given to ncnn behind an anchor, which tells the batch."""
 
 
 def test_probes_are_valid() -> None:
@@ -46,9 +48,15 @@ def test_every_operator_and_form_has_a_probe() -> None:
     assert probed | {"Cast", "Constant"} >= OPERATORS
 
 
+def test_every_form_is_refused_somewhere() -> None:
+    refused = set().union(*(profile.refused for profile in PROFILES.values()))
+    assert FORMS.keys() | FILE_FORMS.keys() <= refused | UNTRIED
+    assert not UNTRIED & refused
+
+
 def test_profiles_refuse_what_is_known() -> None:
     refused = {what for _, what in REFUSALS}
-    assert FORMS.keys() | FILE_FORMS.keys() | INSTEAD.keys() <= refused
+    assert INSTEAD.keys() <= refused
     for profile in PROFILES.values():
         assert set(profile.refused) <= OPERATORS | FORMS.keys() | FILE_FORMS.keys(), profile.name
         assert profile.whole <= OPERATORS - set(profile.refused)
@@ -90,14 +98,19 @@ def test_runtime_bears_out_its_profile(name: str, tmp_path: Path) -> None:
             for what in told - _NOT_SEEN.get(name, set())
             if not any(
                 _failures(runtime, tmp_path / "probe.onnx", [probe])
+                for _ in range(_TRIES)
                 for probe in sorted(_showing(name, what) & refused)
             )
         }
     assert stale == set()
 
 
-_NOT_SEEN = {"ncnn": {"open height and width"}}
-"""What the adapters keep from going wrong: ncnn's converts the file for each size."""
+_NOT_SEEN = {"ncnn": {"open height and width", UNTOLD}}
+"""What is kept from going wrong: ncnn's adapter converts a file for each size, and its probes have
+an anchor."""
+
+_TRIES = 3
+"""Memory that mnn returns as it lies may hold the right numbers, of the run before."""
 
 _PAIR = {"DequantizeLinear", "QuantizeLinear"}
 """The operators that are one beside the other in every probe."""
