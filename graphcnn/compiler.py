@@ -17,7 +17,7 @@ from . import metadata as keys
 from .budget import Budget
 from .classes import classes_of
 from .embedding import Preprocess, embed, needed
-from .errors import ErrorGroup, ExportError, GraphError, did_you_mean
+from .errors import ErrorGroup, ExportError, GraphCNNError, GraphError, did_you_mean
 from .files import check_target, replacing
 from .graph import Graph
 from .onnx_structure import read_structure
@@ -268,19 +268,20 @@ def _check_fit(model: onnx.ModelProto, runtimes: Targets, graph: Graph) -> None:
     """Refuse what a runtime that the file is meant for does not take, all of it at once.
 
     Raises:
-        ErrorGroup: With each layer, its place and what would do.
+        ErrorGroup: With each line or layer, its place and what would do.
     """
     from .onnx_file.fit import misfits
 
     places = {node.name: node.location for node in graph}
-    errors = []
+    errors: dict[object, GraphCNNError] = {}
     for misfit in misfits(model, runtimes):
         error = misfit.error
         layer = misfit.layers[0].name if misfit.layers else ""
         error.location = places.get(layer) or error.location
-        errors.append(error)
+        # A line that stands for many layers is told once.
+        errors.setdefault((str(error.location or misfit.node), misfit.found), error)
     if errors:
-        raise ErrorGroup(errors)
+        raise ErrorGroup(errors.values())
 
 
 def _open_sizes(graph: Graph) -> list[str]:

@@ -87,7 +87,7 @@ def parse_top(text: str) -> int:
     Raises:
         OptionError: It is nothing of that form.
     """
-    match = _TOP.fullmatch(text)
+    match = _TOP.fullmatch(text) if isinstance(text, str) else None
     if match is None:
         raise OptionError(
             f"postprocess: expected top and a number, found {text!r:.80}", hint="top5, or top1"

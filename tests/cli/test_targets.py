@@ -77,3 +77,19 @@ def test_precision_that_a_target_does_not_take(model: Path) -> None:
     done = _graphcnn("compile", model, "--precision", "fp16-body", "--target", "ncnn", "--force")
     assert done.returncode == 2
     assert "--precision fp16-body does not run everywhere on ncnn" in done.stderr
+
+
+def test_a_line_that_is_repeated_is_told_once(tmp_path: Path) -> None:
+    model = tmp_path / "repeated.yaml"
+    model.write_text(
+        "inputs: {volume: [4, 4, 4, 2]}\n"
+        "layers:\n"
+        "  - repeat: 25\n"
+        "    layers:\n"
+        "      - MaxPooling3D: {pool_size: 2, strides: 1, padding: same}\n"
+        "  - GlobalMaxPooling3D\n"
+    )
+    done = _graphcnn("compile", model, "-o", tmp_path / "m.onnx")
+    assert done.returncode == 2
+    assert done.stderr.count("repeated.yaml:5:9: ") == 1
+    assert done.stderr.count("repeated.yaml:6:5: global_max_pooling3d") == 1

@@ -42,7 +42,7 @@ function makeHead() {
   const number = classes.length || (scores.indices ? 0 : Math.max(scores.count, 2));
   const task = number ? `tells ${plural(number, "class", "classes")} apart` : "names their classes";
   byId("name").append(named(contract.name));
-  byId("about").textContent = `Takes ${kind} images of ${input.height}×${input.width} and ${task}. `
+  byId("about").textContent = `Takes ${kind} images of ${input.width}×${input.height} and ${task}. `
     + "It runs in this browser, and no image leaves it.";
   byId("facts").append(named(contract.file), ` ${sizeOf(contract.bytes)}, `
     + `onnxruntime-web ${contract.runtime}`);
