@@ -153,9 +153,12 @@ class _Builder:
                 self.values[node.name] = name
                 continue
             self.values[node.name] = _Context(self, node).run(name)
+        given = set(self.graph.outputs)
         for output, source in self.graph.outputs.items():
-            if self.values[source] != output:
-                self.nodes.append(self._copy(self.values[source], output))
+            value = self.values[source]
+            if value != output:
+                self.nodes.append(self._copy(value, output, again=value in given))
+                given.add(value)
         if not self.target.takes("images, and no operator of images"):
             self._tell_batch()
         return helper.make_graph(
@@ -181,9 +184,9 @@ class _Builder:
             pool.doc_string = provenance.write(node)
             self.nodes.insert(0, pool)
 
-    def _copy(self, value: str, output: str) -> onnx.NodeProto:
-        again = value in self.graph.outputs and not self.target.takes("outputs that are one value")
-        op, held = ("Max", [value, value]) if again else ("Identity", [value])
+    def _copy(self, value: str, output: str, again: bool) -> onnx.NodeProto:
+        computed = again and not self.target.takes("outputs that are one value")
+        op, held = ("Max", [value, value]) if computed else ("Identity", [value])
         return helper.make_node(op, held, [output], name=output)
 
     def _declare(self, name: str, source: str) -> onnx.ValueInfoProto:

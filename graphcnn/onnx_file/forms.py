@@ -338,9 +338,10 @@ def _batch_untold(graph: onnx.GraphProto) -> bool:
 
 def _twice(graph: onnx.GraphProto) -> bool:
     """Whether an output is another one under a second name."""
-    outputs = {item.name for item in graph.output}
-    copies = (node for node in graph.node if node.op_type == "Identity")
-    return any({*node.input, *node.output} <= outputs for node in copies)
+    names = [item.name for item in graph.output]
+    copies = {n.output[0]: n.input[0] for n in graph.node if n.op_type == "Identity"}
+    values = [copies.get(name, name) for name in names]
+    return len(set(values)) < len(values)
 
 
 FILE_FORMS: dict[str, tuple[Callable[[onnx.GraphProto], bool], str]] = {
