@@ -157,7 +157,7 @@ class _Builder:
         for output, source in self.graph.outputs.items():
             value = self.values[source]
             if value != output:
-                self.nodes.append(self._copy(value, output, again=value in given))
+                self.nodes.append(self._copy(self.graph.node(source), output, again=value in given))
                 given.add(value)
         if not self.target.takes("images, and no operator of images"):
             self._tell_batch()
@@ -184,10 +184,12 @@ class _Builder:
             pool.doc_string = provenance.write(node)
             self.nodes.insert(0, pool)
 
-    def _copy(self, value: str, output: str, again: bool) -> onnx.NodeProto:
+    def _copy(self, node: Node, output: str, again: bool) -> onnx.NodeProto:
         computed = again and not self.target.takes("outputs that are one value")
-        op, held = ("Max", [value, value]) if computed else ("Identity", [value])
-        return helper.make_node(op, held, [output], name=output)
+        op, times = ("Max", 2) if computed else ("Identity", 1)
+        made = helper.make_node(op, [self.values[node.name]] * times, [output], name=output)
+        made.doc_string = provenance.write(node)
+        return made
 
     def _declare(self, name: str, source: str) -> onnx.ValueInfoProto:
         type_ = self.graph.type(source)
