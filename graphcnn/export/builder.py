@@ -179,8 +179,10 @@ class _Builder:
             image, told = node.name, self.unused(f"{node.name}/image")
             for user in self.nodes:
                 user.input[:] = [told if name == image else name for name in user.input]
-            pool = helper.make_node("MaxPool", [image], [told], name=told, kernel_shape=[1] * axes)
-            pool.attribute.append(helper.make_attribute("pads", [0] * 2 * axes))
+            ones, none = [1] * axes, [0] * 2 * axes
+            pool = helper.make_node(
+                "MaxPool", [image], [told], told, kernel_shape=ones, strides=ones, pads=none
+            )
             pool.doc_string = provenance.write(node)
             self.nodes.insert(0, pool)
 
