@@ -22,7 +22,7 @@ from graphcnn.graph import Origin
 from graphcnn.targets import ML, PROFILES, Profile, Targets
 
 from .forms import FILE_FORMS, FORMS, INSTEAD, UNTRIED, forms_of
-from .item import Item, attributes, numbers, untried_types
+from .item import ELEMENTWISE, Item, attributes, numbers, untried_types
 from .values import OnnxValue, constants, inferred
 
 if TYPE_CHECKING:
@@ -135,11 +135,14 @@ def _of_nodes(model: onnx.ModelProto) -> Iterator[tuple[onnx.NodeProto, str, _To
     values = inferred(model) | {value.name: value for value in constants(model)}
     known, opsets = numbers(model), _opsets(model.opset_import)
     own = {(function.domain, function.name) for function in model.functions}
+    sources: dict[str, str] = {}
     for node in model.graph.node:
         op, told = _operator(node, opsets, own)
         yield node, op, told
-        for row in _of_item(_item(node, op, values, known), told):
+        for row in _of_item(_item(node, op, values, known, sources), told):
             yield node, op, row
+        stem = next((sources[name] for name in node.input if name in sources), op)
+        sources |= dict.fromkeys(node.output, stem if op in ELEMENTWISE else op)
         yield from _inside(node, opsets, own)
     for function in model.functions:
         inner = _opsets(function.opset_import)
@@ -149,7 +152,11 @@ def _of_nodes(model: onnx.ModelProto) -> Iterator[tuple[onnx.NodeProto, str, _To
 
 
 def _item(
-    node: onnx.NodeProto, op: str, values: Mapping[str, OnnxValue], known: Mapping[str, Array]
+    node: onnx.NodeProto,
+    op: str,
+    values: Mapping[str, OnnxValue],
+    known: Mapping[str, Array],
+    sources: Mapping[str, str],
 ) -> Item:
     return Item(
         op=op,
@@ -157,6 +164,7 @@ def _item(
         operands=tuple(values.get(k, OnnxValue(k)) if k else None for k in node.input),
         constants=tuple(known.get(name) for name in node.input),
         results=tuple(values.get(k, OnnxValue(k)) if k else None for k in node.output),
+        sources=tuple(sources.get(name, "") for name in node.input),
     )
 
 

@@ -118,6 +118,15 @@ def _one_element(item: Item) -> bool:
     return bool(shape and axes) and all(shape[int(axis)] == 1 for axis in axes)
 
 
+def _stretching(item: Item) -> list[bool]:
+    """Whether one of two images, which are no constants, is stretched: by axis after the batch."""
+    if not (item.has(0) and item.has(1)):
+        return []
+    one, other = item.shape, item.shape_of(1)
+    alike = len(one) == len(other) > 3 and one[0] == other[0]
+    return [a != b for a, b in zip(one[1:], other[1:], strict=True)] if alike else []
+
+
 def _whole_power(item: Item) -> bool:
     """Whether a number below zero is raised to a whole power, its square apart."""
     exponents = item.number("exponent", 1)
@@ -209,6 +218,9 @@ FORMS: dict[str, Form] = {
     "uneven pads of MaxPool but after each axis alike": Form(
         ("MaxPool",), _uneven_before, "pads after the axes alone, or a ZeroPadding before it"
     ),
+    "no strides of a pool": Form(
+        POOLS, lambda i: not i.attributes.get("strides"), "strides of 1, said"
+    ),
     "dilations of MaxPool": Form(("MaxPool",), _dilated, "a window without dilation"),
     "uneven pads of AveragePool": Form(
         ("AveragePool",), _uneven, "sizes that are known, so that it is written in pieces"
@@ -237,6 +249,14 @@ FORMS: dict[str, Form] = {
         ("ReduceSum",), lambda i: len(i.number("axes", 1)) == 1, "a Mean times the size"
     ),
     "axes of ReduceL2 as an input": Form(("ReduceL2",), lambda i: i.has(1), "opset 17"),
+    "stretched channels": Form(
+        ("Add", "Div", "Max", "Min", "Mul", "Sub"),
+        lambda i: _stretching(i)[:1] == [True] and not set(REDUCTIONS).intersection(i.sources),
+        "a Conv with a kernel of ones before it",
+    ),
+    "an Add that stretches": Form(
+        ("Add",), lambda i: any(_stretching(i)), "a Sub of its Neg, or a Resize before it"
+    ),
     "ReduceL2 of one element": Form(("ReduceL2",), _one_element, "an Abs"),
     "InstanceNormalization 1D": Form(
         ("InstanceNormalization",), _rank(1), "a value of two spatial axes, one of size 1"

@@ -21,6 +21,15 @@ REDUCTIONS = (
     "ReduceSumSquare",
 )
 
+ELEMENTWISE = frozenset(
+    """
+    Abs Add BatchNormalization Cast Celu Clip Div Dropout Elu Erf Exp Floor Gelu HardSigmoid
+    HardSwish Identity LeakyRelu Log Max Min Mish Mul Neg PRelu Pow Reciprocal Relu Selu Sigmoid Sin
+    Softplus Softsign Sqrt Sub Sum Swish Tanh ThresholdedRelu
+    """.split()  # noqa: SIM905
+)
+"""The functions of each element."""
+
 _SMALL = 4096
 """A constant of more elements than this is a weight: no form depends on its numbers."""
 
@@ -53,6 +62,7 @@ class Item:
         operands: What it takes; None for one that is left out.
         constants: The values of those operands that are small constants, None for the others.
         results: What it makes; None for one that is left out.
+        sources: The operators that the operands stem from, past functions of each element.
     """
 
     op: str
@@ -60,6 +70,7 @@ class Item:
     operands: tuple[OnnxValue | None, ...]
     constants: tuple[Array | None, ...]
     results: tuple[OnnxValue | None, ...]
+    sources: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int | str, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
-from graphcnn.types import DType, is_symbolic
+from graphcnn.types import FIRST, DType, is_symbolic
 
 from .op import Lowering, known_channels
 
@@ -215,6 +215,22 @@ def softsign(ctx: Lowering, x: str) -> str:
         return ctx.emit("Softsign", [x])
     # The other way round pnnx makes a Softsign of it again, which ncnn has not.
     return ctx.emit("Div", [x, ctx.emit("Add", [ctx.constant(1.0), ctx.emit("Abs", [x])])])
+
+
+def with_channels(ctx: Lowering, index: int) -> str:
+    """An input with as many channels as the result, which one of a single channel is repeated for.
+
+    OpenCV 5 keeps the channels of convolutions and pools in blocks, and does not stretch these.
+    """
+    import numpy as np
+
+    x, channels = ctx.operands[index], ctx.output.channels
+    axes = len(ctx.output.spatial)
+    repeats = axes > 1 and ctx.layouts[index] == FIRST and ctx.inputs[index].channels != channels
+    if not repeats or is_symbolic(channels) or ctx.takes("stretched channels"):
+        return x
+    ones = ctx.constant(np.ones((int(str(channels)), *[1] * (axes + 1))))
+    return ctx.emit("Conv", [x, ones], kernel_shape=[1] * axes)
 
 
 def parametric(ctx: Lowering, x: str, alpha: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal
 from graphcnn.errors import ShapeError
 from graphcnn.types import FIRST, LAST, Dim, Layout, TensorType, sample_axis
 
+from .forms import with_channels
 from .op import (
     Cost,
     FollowOp,
@@ -57,9 +58,14 @@ class Merge(FollowOp):
         return (Reach(),) * len(inputs[0].spatial)
 
     def lower(self, ctx: Lowering) -> str:
-        total = ctx.operands[0]
-        for operand in ctx.operands[1:]:
-            total = ctx.emit(self.onnx, [total, operand])
+        total, *others = (with_channels(ctx, index) for index in range(len(ctx.operands)))
+        stretches = len({x.spatial for x in ctx.inputs}) > 1
+        apart = self.onnx == "Add" and stretches and not ctx.takes("an Add that stretches")
+        for operand in others:
+            if apart:
+                total = ctx.emit("Sub", [total, ctx.emit("Neg", [operand])])
+            else:
+                total = ctx.emit(self.onnx, [total, operand])
         return total
 
 

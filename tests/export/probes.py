@@ -262,6 +262,7 @@ def _pools() -> Iterator[tuple[str, onnx.ModelProto]]:
     yield "AveragePool, rest", pool("AveragePool", shape=(4, 8, 8), count_include_pad=0)
     uneven = {"pads": [0, 1], "shape": (4, 9)}
     yield "MaxPool 1D, uneven pads", pool("MaxPool", (3,), **uneven)
+    yield "MaxPool, no strides", model("MaxPool", kernel_shape=[2, 2], pads=[0] * 4)
     yield "MaxPool, dilations", pool("MaxPool", dilations=[2, 2])
     yield "AveragePool, counting pads", pool("AveragePool", pads=[1] * 4, count_include_pad=1)
     for op in ("GlobalMaxPool", "GlobalAveragePool"):
@@ -316,6 +317,7 @@ def _elementwise() -> Iterator[tuple[str, onnx.ModelProto]]:
     yield "PRelu by element, all sizes", model("PRelu", _f(1, *IMAGE))
     yield "stretching Add", _stretching("Add")
     yield "stretching Mul", _stretching("Mul")
+    yield from _stretched_convolutions()
     yield "stretching both", _stretching("Add", both=True)
     for op in ("Softmax", "LogSoftmax"):
         yield f"{op} of a vector", model(op, shape=(12,), axis=1)
@@ -323,6 +325,19 @@ def _elementwise() -> Iterator[tuple[str, onnx.ModelProto]]:
             yield f"{op} {axis}", model(op, axis=axis)
         yield f"{op} of two sizes, 2", model(op, shape=(4, 9), axis=2)
         yield f"{op} of four sizes, 3", model(op, shape=(4, 5, 6, 3), axis=3)
+
+
+def _stretched_convolutions() -> Iterator[tuple[str, onnx.ModelProto]]:
+    point = {"kernel_shape": [1, 1], "pads": [0] * 4, "strides": [1, 1]}
+    first = helper.make_node("Conv", ["x", "v"], ["a"], name="a", **point)
+    weights = {"v": _f(4, 4, 1, 1), "w": _f(1, 4, 1, 1)}
+    one = helper.make_node("Conv", ["x", "w"], ["b"], name="b", **point)
+    times = helper.make_node("Mul", ["a", "b"], ["y"], name="Mul")
+    yield "Mul, stretched channels", graph_of([first, one, times], IMAGE, IMAGE, weights)
+    weights = {"v": _f(4, 4, 1, 1), "w": _f(4, 4, 9, 8)}
+    small = helper.make_node("Conv", ["x", "w"], ["b"], name="b", kernel_shape=[9, 8])
+    plus = helper.make_node("Add", ["a", "b"], ["y"], name="Add")
+    yield "Add, stretched", graph_of([first, small, plus], IMAGE, IMAGE, weights)
 
 
 def _stretching(op: str, both: bool = False) -> onnx.ModelProto:
