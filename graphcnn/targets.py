@@ -163,7 +163,10 @@ _ALL = (
     Profile(
         name="openvino",
         version="2026.4.1",
-        refused={"pads as wide as the kernel": f"{_WRONG} for images of one channel"},
+        refused={
+            "pads as wide as the kernel": f"{_WRONG} for images of one channel",
+            "strides of the width to one column": f"{_WRONG} for images of one channel",
+        },
         whole=frozenset({"HardSwish", "Mish"}),
         notes="on processors with bfloat16 float32 needs INFERENCE_PRECISION_HINT=f32",
     ),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from graphcnn.ops.forms import overreaching, pads_of_windows
+from graphcnn.ops.forms import overreaching, pads_of_windows, to_one_column
 from graphcnn.targets import IMAGE_OPERATORS
 
 from .item import CONVOLUTIONS, POOLS, REDUCTIONS, Item, NotKnown
@@ -79,6 +79,13 @@ def _overreaching(item: Item) -> bool:
     """Whether there is one kernel a channel, of the kind that `overreaching` tells."""
     depthwise = item.shape_of(1)[:2] == (item.attributes.get("group", 1), 1) != (1, 1)
     return depthwise and overreaching(item.windows, item.shape[2:])
+
+
+def _one_column(item: Item) -> bool:
+    """Whether an image of one channel becomes a column, in the way that `to_one_column` tells."""
+    return item.shape_of(1)[1:2] == (1,) and (
+        item.attributes.get("group", 1) == 1 and to_one_column(item.windows, item.shape[2:])
+    )
 
 
 def _auto_pad(kind: str) -> Callable[[Item], bool]:
@@ -188,6 +195,9 @@ FORMS: dict[str, Form] = {
     "pads before a kernel of 1": Form(("Conv",), _padded_point, "a ZeroPadding before it"),
     "pads as wide as the kernel": Form(
         ("Conv",), lambda i: pads_of_windows(i.windows), "a ZeroPadding before it"
+    ),
+    "strides of the width to one column": Form(
+        ("Conv",), _one_column, "strides of 1 and a Cropping before it, or strides of both axes"
     ),
     "strides of a kernel of 1": Form(
         ("Conv",), _thinning, "a MaxPooling of 1 with the strides before it"

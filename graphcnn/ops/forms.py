@@ -69,33 +69,72 @@ def _widened(ctx: Lowering, x: str, sides: Sequence[tuple[int, int]]) -> str:
 
 def convolution_input(ctx: Lowering, attributes: dict[str, Any]) -> str:
     """The input of a convolution, padded and thinned out where it cannot do so itself."""
-    (x,), pads, sizes = ctx.operands, attributes["pads"], ctx.inputs[0].spatial
+    sizes, channels = ctx.inputs[0].spatial, known_channels(ctx.inputs[0])
     kernel, strides = attributes["kernel_shape"], attributes["strides"]
-    depthwise = attributes.get("group", 1) == known_channels(ctx.inputs[0]) > 1
-    thinned = [s if k == 1 else 1 for k, s in zip(kernel, strides, strict=True)]
-    thins = max(thinned) > 1 and not ctx.takes("strides of a kernel of 1")
+    thins = not ctx.takes("strides of a kernel of 1")
+    thinned = [s if thins and k == 1 else 1 for k, s in zip(kernel, strides, strict=True)]
+    attributes["strides"] = [s // left for s, left in zip(strides, thinned, strict=True)]
+    x = _narrowed(ctx, attributes)
+    pads, depthwise = attributes["pads"], attributes.get("group", 1) == channels > 1
     forms = {
         "uneven pads in 1D": len(pads) == 2 and pads[0] != pads[1],
         "pads before a kernel of 1": any(pads) and set(kernel) == {1},
         "pads as wide as the kernel": pads_of_windows(attributes),
         "depthwise windows of 3 that overreach": depthwise and overreaching(attributes, sizes),
     }
-    if any(held and not ctx.takes(name) for name, held in forms.items()) or (thins and any(pads)):
+    untaken = any(held and not ctx.takes(name) for name, held in forms.items())
+    if untaken or (max(thinned) > 1 and any(pads)):
         attributes["pads"] = [0] * len(pads)
         x = padded(ctx, x, pads)
-    if not thins:
+    if max(thinned) == 1:
         return x
-    attributes["strides"] = [1 if k == 1 else s for k, s in zip(kernel, strides, strict=True)]
     point, none = [1] * len(kernel), [0] * len(pads)
     return ctx.emit("MaxPool", [x], kernel_shape=point, strides=thinned, pads=none)
 
 
+def _narrowed(ctx: Lowering, attributes: dict[str, Any]) -> str:
+    """The first input; one that strides bring to a single column is cut to its only window."""
+    sizes = ctx.inputs[0].spatial
+    if known_channels(ctx.inputs[0]) > 1 or any(map(is_symbolic, sizes)):
+        return ctx.operands[0]
+    if not to_one_column(attributes, sizes) or ctx.takes("strides of the width to one column"):
+        return ctx.operands[0]
+    x = _without_rest(ctx, attributes)
+    attributes["strides"][-1] = 1
+    return x
+
+
+def _spans(attributes: Mapping[str, Any]) -> list[int]:
+    """How many positions a window reaches over, by axis."""
+    kernel = attributes["kernel_shape"]
+    dilations = attributes.get("dilations", [1] * len(kernel))
+    return [d * (k - 1) + 1 for d, k in zip(dilations, kernel, strict=True)]
+
+
 def pads_of_windows(attributes: Mapping[str, Any]) -> bool:
     """Whether windows of a convolution lie in its pads as a whole, where OpenVINO errs."""
-    kernel, pads = attributes.get("kernel_shape", ()), attributes.get("pads", ())
-    dilations = attributes.get("dilations", [1] * len(kernel))
-    spans = [d * (k - 1) + 1 for d, k in zip(dilations, kernel, strict=True)]
-    return any(pad >= span for pad, span in zip(pads, [*spans, *spans], strict=False))
+    spans = _spans(attributes)
+    return any(pad >= span for pad, span in zip(attributes["pads"], [*spans, *spans], strict=True))
+
+
+def to_one_column(attributes: Mapping[str, Any], sizes: Sequence[Any]) -> bool:
+    """Whether strides along the width alone leave one column of several, where OpenVINO errs.
+
+    It does for one channel. Strides along the rows, or a dilated width, are right.
+
+    Args:
+        attributes: The convolution's.
+        sizes: The input's spatial axes; of one that is not known any number of windows fit.
+    """
+    strides, spans = attributes["strides"], _spans(attributes)
+    narrowing = len(sizes) > 1 and strides[-2] == 1 < strides[-1]
+    dilated = attributes.get("dilations", [1])[-1] > 1
+    if not narrowing or dilated or spans[-1] == 1:
+        return False
+    sides = zip(attributes["pads"][: len(sizes)], attributes["pads"][len(sizes) :], strict=True)
+    rows = zip(sizes, sides, spans, strict=True)
+    rests = [n + b + a - span if isinstance(n, int) else None for n, (b, a), span in rows]
+    return rests[-2] != 0 and (rests[-1] is None or rests[-1] < strides[-1])
 
 
 def overreaching(attributes: Mapping[str, Any], sizes: Sequence[Any]) -> bool:
@@ -132,13 +171,7 @@ def pooling_input(ctx: Lowering, attributes: dict[str, Any]) -> str:
     forms = (form, _DIFFERING, "uneven pads in 1D")
     if befores == afters or any(map(is_symbolic, sizes)) or all(map(ctx.takes, forms)):
         return x
-    rows = zip(
-        sizes, befores, afters, attributes["kernel_shape"], attributes["strides"], strict=True
-    )
-    left = [a - (n + b + a - k) % s for n, b, a, k, s in rows]
-    attributes["pads"] = [*befores, *(max(a, 0) for a in left)]
-    ends = [max(-a, 0) for a in left]
-    x = cropped(ctx, x, ends) if any(ends) else x
+    x = _without_rest(ctx, attributes)
     sides = list(zip(befores, attributes["pads"][axes:], strict=True))
     uneven = any(before != after for before, after in sides)
     taken = ctx.takes(_DIFFERING) or (not any(befores) and len(set(sides)) == 1)
@@ -148,6 +181,17 @@ def pooling_input(ctx: Lowering, attributes: dict[str, Any]) -> str:
     for axis, (before, after) in enumerate(sides, start=2):
         x = _repeated(ctx, x, axis, before, after) if before or after else x
     return x
+
+
+def _without_rest(ctx: Lowering, attributes: dict[str, Any]) -> str:
+    """The first input without the ends that no window fills, and the pads without theirs."""
+    (x,), pads, sizes = ctx.operands, attributes["pads"], ctx.inputs[0].spatial
+    befores, afters = pads[: len(sizes)], pads[len(sizes) :]
+    rows = zip(sizes, befores, afters, _spans(attributes), attributes["strides"], strict=True)
+    left = [a - (n + b + a - k) % s for n, b, a, k, s in rows]
+    attributes["pads"] = [*befores, *(max(a, 0) for a in left)]
+    ends = [max(-a, 0) for a in left]
+    return cropped(ctx, x, ends) if any(ends) else x
 
 
 def _repeated(ctx: Lowering, x: str, axis: int, before: int, after: int) -> str:

@@ -190,6 +190,9 @@ def _convolutions() -> Iterator[tuple[str, onnx.ModelProto]]:
     yield "Conv, depthwise, multiplier 2", conv(group=4, out=8)
     narrow = {"shape": (1, 2, 5), "out": 1}
     yield "Conv, pads as wide as the kernel", conv(kernel=(1, 2), pads=[0, 5, 0, 5], **narrow)
+    thin = {"shape": (1, 9, 3), "out": 3, "kernel": (2, 2), "pads": [0] * 4}
+    yield "Conv, strides to one column", conv(**thin, strides=[1, 2])
+    yield "Conv, strides of both axes to one column", conv(**thin, strides=[2, 2])
     yield "Conv, depthwise, past the end", conv(group=4, out=4, pads=[1, 1, 2, 2])
     yield "Conv, depthwise, uneven pads", conv(group=4, out=4, pads=[0, 0, 1, 1])
     yield "Conv, SAME_UPPER", conv(pads=None, auto_pad="SAME_UPPER", strides=[2, 2])

@@ -12,8 +12,8 @@ import pytest
 import graphcnn
 from graphcnn.errors import ErrorGroup
 from graphcnn.graph import Graph
-from graphcnn.ops import Dense, Max, Mean, Op, ReLU, ZeroPadding2D
-from graphcnn.types import DType
+from graphcnn.ops import Conv2D, Dense, Max, Mean, Op, ReLU, ZeroPadding2D
+from graphcnn.types import DType, symbol
 from tests.onnx_checks import run
 
 
@@ -67,3 +67,32 @@ def test_the_batch_is_told_by_an_operator_of_images(tmp_path: Path) -> None:
     volumes.outputs["y"] = volumes.add(Mean(axis=(1, 2, 3)), volumes.input("x", (4, 4, 4, 2)))
     with pytest.raises(ErrorGroup, match="images, and no operator of images: ncnn gives wrong"):
         graphcnn.compile(volumes, tmp_path / "volumes.onnx", target="ncnn")
+
+
+@pytest.mark.parametrize(("kernel", "rows"), [(2, 1), (1, 1), (1, 2)])
+@pytest.mark.parametrize(("width", "padding"), [(2, "valid"), (3, "valid"), (4, "same")])
+def test_strides_to_one_column(
+    width: int, padding: Literal["valid", "same"], kernel: int, rows: int, tmp_path: Path
+) -> None:
+    graph = Graph("narrow")
+    op = Conv2D(filters=3, kernel_size=(kernel, 2), strides=(rows, 4), padding=padding)
+    graph.outputs["y"] = graph.add(op, graph.input("x", (9, width, 1)), name="conv")
+    found = {}
+    for target in ("openvino", "portable", "onnxruntime"):
+        path = tmp_path / f"{target}.onnx"
+        graphcnn.compile(graph, path, target=target)
+        convs = [node for node in onnx.load(path).graph.node if node.op_type == "Conv"]
+        strides = next(a.ints for a in convs[0].attribute if a.name == "strides")
+        assert strides[-1] == (4 if target == "onnxruntime" or strides[0] > 1 else 1)
+        x = np.random.default_rng(0).random((2, 9, width, 1), np.float32)
+        (found[target],) = run(path, {"x": x}).values()
+    for target in ("openvino", "portable"):
+        np.testing.assert_allclose(found[target], found["onnxruntime"], rtol=1e-6)
+
+
+def test_strides_of_a_width_that_is_not_known(tmp_path: Path) -> None:
+    graph = Graph("open")
+    op = Conv2D(filters=3, kernel_size=2, strides=(1, 2))
+    graph.outputs["y"] = graph.add(op, graph.input("x", (9, symbol("W"), 1)), name="conv")
+    with pytest.raises(ErrorGroup, match="strides of the width to one column: openvino gives"):
+        graphcnn.compile(graph, tmp_path / "m.onnx", target="openvino")
