@@ -50,9 +50,12 @@ MICROSOFT = frozenset(
 )
 """The operators of onnxruntime's own that its quantizer and its optimizer write."""
 
+NOT_TRIED = "was not tried with it"
+"""What is said of a form or an operator that no runtime was measured with."""
+
 _LOADS = "does not load it"
 _WRONG = "gives wrong values"
-_UNTRIED = "does not list it in its documentation"
+_UNLISTED = "does not list it in its documentation"
 _SIGNED = "takes signed integers with no zero point alone"
 _NO_INTEGERS = dict.fromkeys(("DequantizeLinear", "QuantizeLinear"), "does not take 8-bit integers")
 
@@ -101,7 +104,7 @@ class Profile:
 
     def refusal(self, op: str) -> str | None:
         """What happens here to an operator; None where it is taken."""
-        return None if self.takes_operator(op) else self.refused.get(op, "was not tried with it")
+        return None if self.takes_operator(op) else self.refused.get(op, NOT_TRIED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,8 +317,8 @@ _ALL = (
         version="onnx-tensorrt's list of operators for 10.15",
         measured=False,
         refused={
-            **dict.fromkeys(("MaxPool 1D", "AveragePool 1D", "dilations of MaxPool"), _UNTRIED),
-            **dict.fromkeys(("cubic Resize", "Swish"), _UNTRIED),
+            **dict.fromkeys(("MaxPool 1D", "AveragePool 1D", "dilations of MaxPool"), _UNLISTED),
+            **dict.fromkeys(("cubic Resize", "Swish"), _UNLISTED),
             "QDQ, unsigned or with a zero point": _SIGNED,
         },
         precisions={"int8": _SIGNED},

@@ -7,9 +7,13 @@ from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
 
+from graphcnn.errors import ErrorGroup
 from graphcnn.folders import check_folder, new_folder
 from graphcnn.onnx_file import read_onnx_file
+from graphcnn.onnx_file.fit import misfits
+from graphcnn.onnx_structure import read_structure
 from graphcnn.report.html import html_document
+from graphcnn.targets import targets
 
 from .contract import Contract, read_contract
 from .web_runtime import WebRuntime, find_web_runtime
@@ -72,6 +76,7 @@ def bundle_web(
 
     Raises:
         ExportError: The folder cannot be written to, or is not empty and `force` is not given.
+        ErrorGroup: onnxruntime-web does not take nodes of the file.
         ModelFileError: The file cannot be read, or is not of that kind.
         Missing: onnxruntime-web is not installed.
         RuntimeFailure: It is too old, or damaged.
@@ -80,6 +85,7 @@ def bundle_web(
     check_folder(target, force)
     file = read_onnx_file(model)
     contract = read_contract(file, scores)
+    _check_fit(file.path)
     web = find_web_runtime(Path(runtime) if runtime else None)
     parts = {place: f"model.onnx.data{number}" for number, place in enumerate(file.external)}
     copied = {
@@ -103,3 +109,9 @@ def bundle_web(
         (partial / "index.html").write_text(page, encoding="utf-8")
         sizes = {path.name: path.stat().st_size for path in sorted(partial.iterdir())}
     return WebBundle(target, contract, web, sizes, file.by_graphcnn)
+
+
+def _check_fit(path: Path) -> None:
+    found = misfits(read_structure(path), targets("onnxruntime-web"))
+    if found:
+        raise ErrorGroup(item.error for item in found)

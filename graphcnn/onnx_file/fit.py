@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from graphcnn.errors import ExportError
 from graphcnn.export.provenance import read as read_provenance
 from graphcnn.graph import Origin
-from graphcnn.targets import ML, PROFILES, Profile, Targets
+from graphcnn.targets import ML, NOT_TRIED, PROFILES, Profile, Targets
 
 from .forms import FILE_FORMS, FORMS, INSTEAD, UNTRIED, forms_of
 from .item import ELEMENTWISE, Item, attributes, numbers, untried_types
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from .item import Array
 
 _STANDARD = ("", "ai.onnx")
-
-_UNTRIED = "was not tried with it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +121,7 @@ def _form(name: str, instead: str | None) -> _Told:
 
 def _untried(found: str, instead: str | None = None) -> _Told:
     """What no runtime was measured on; onnxruntime's takes what ONNX has."""
-    return found, lambda profile: None if profile.every_operator else _UNTRIED, instead
+    return found, lambda profile: None if profile.every_operator else NOT_TRIED, instead
 
 
 def _opsets(imports: Iterable[onnx.OperatorSetIdProto]) -> dict[str, int]:
@@ -209,7 +207,7 @@ def _operator(
     if (node.domain, node.op_type) in own:
         return op, _untried(op)
     if domain in ("", ML) and not _exists(node.op_type, opsets.get(domain, 0), domain):
-        return op, (op, lambda profile: _UNTRIED, None)
+        return op, (op, lambda profile: NOT_TRIED, None)
     return op, (op, lambda profile: profile.refusal(op), INSTEAD.get(op))
 
 

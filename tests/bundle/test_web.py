@@ -222,6 +222,11 @@ def test_other_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.DOUBLE
     onnx.save(model, "double.onnx")
     assert "a page gives float32 or uint8" in str(invoke("double.onnx -o site").exception)
+    model = onnx.load("m.onnx")
+    model.graph.node[0].op_type, model.graph.node[0].domain = "Fancy", "elsewhere"
+    onnx.save(model, "unknown.onnx")
+    error = str(invoke("unknown.onnx -o site").exception)
+    assert "elsewhere.Fancy: onnxruntime-web was not tried with it" in error
     monkeypatch.setattr("graphcnn.bundle.contract._MOST_BYTES", 1000)
     assert "and a page loads 1,000 at most" in str(invoke("m.onnx -o site").exception)
     assert not (folder / "site").exists()
