@@ -33,6 +33,7 @@ from .op import (
     Reach,
     Size,
     as_dataclass,
+    own_position,
     register,
 )
 
@@ -62,10 +63,6 @@ class ActivationFunction(FollowOp):
     def cost(self, inputs: tuple[TensorType, ...], output: TensorType) -> Cost:
         """A few operations an element."""
         return Cost(other=self.steps * output.elements)
-
-    def reach(self, *inputs: TensorType) -> tuple[Reach, ...] | None:
-        """Its own position."""
-        return (Reach(),) * len(inputs[0].spatial)
 
     def lower(self, ctx: Lowering) -> str:
         """The function of the input."""
@@ -260,6 +257,11 @@ class AxisFunction(ActivationFunction):
     def infer(self, *inputs: TensorType) -> TensorType:
         sample_axis(self.axis, inputs[0].rank)
         return inputs[0]
+
+    def reach(self, *inputs: TensorType) -> tuple[Reach, ...] | None:
+        (x,) = inputs
+        of_channels = sample_axis(self.axis, x.rank) == len(x.sizes) - 1
+        return own_position(x) if of_channels else None
 
     def apply(self, ctx: Lowering, x: str) -> str:
         index = sample_axis(self.axis, ctx.output.rank)

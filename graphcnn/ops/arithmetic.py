@@ -14,7 +14,7 @@ from graphcnn.weights import WeightSpec
 from .activations import ActivationFunction
 from .affine import AffineOp
 from .forms import power
-from .op import Cost, FollowOp, Lowering, Reach, Size, known_channels, register
+from .op import Cost, FollowOp, Lowering, Size, known_channels, register
 
 if TYPE_CHECKING:
     import numpy as np
@@ -98,9 +98,6 @@ class LayerScale(AffineOp, FollowOp):
 
     def cost(self, inputs: tuple[TensorType, ...], output: TensorType) -> Cost:
         return Cost(other=output.elements)
-
-    def reach(self, *inputs: TensorType) -> tuple[Reach, ...] | None:
-        return (Reach(),) * len(inputs[0].spatial)
 
     def lower(self, ctx: Lowering) -> str:
         return ctx.emit("Mul", [ctx.operands[0], ctx.broadcast("gamma")])

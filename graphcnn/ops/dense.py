@@ -30,6 +30,7 @@ from .op import (
     Reach,
     Size,
     known_channels,
+    own_position,
     register,
 )
 
@@ -73,7 +74,7 @@ class Dense(LinearOp):
         return product + bias + activation_cost(self.activation, output)
 
     def reach(self, *inputs: TensorType) -> tuple[Reach, ...] | None:
-        return (Reach(),) * len(inputs[0].spatial) or None
+        return own_position(inputs[0])
 
     def scaled_outputs(self, kernel: Array, scale: Array) -> Array:
         return kernel * scale

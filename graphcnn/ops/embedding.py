@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from graphcnn.errors import ShapeError
 from graphcnn.types import DType, TensorType
 
-from .op import Cost, Lowering, Op, Reach, SpatialOp, known_channels
+from .op import Cost, Lowering, Op, Reach, SpatialOp, known_channels, own_position
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +27,7 @@ class ReverseChannels(SpatialOp):
         return Cost()
 
     def reach(self, *inputs: TensorType) -> tuple[Reach, ...] | None:
-        return (Reach(),) * len(inputs[0].spatial)
+        return own_position(inputs[0])
 
     def lower(self, ctx: Lowering) -> str:
         """A Gather, or the convolution of one position that does the same."""

@@ -268,10 +268,11 @@ def with_channels(ctx: Lowering, index: int) -> str:
     """
     import numpy as np
 
-    x, channels = ctx.operands[index], ctx.output.channels
-    axes = len(ctx.output.spatial)
-    repeats = axes > 1 and ctx.layouts[index] == FIRST and ctx.inputs[index].channels != channels
-    if not repeats or is_symbolic(channels) or ctx.takes("stretched channels"):
+    x, axes = ctx.operands[index], len(ctx.output.spatial)
+    if axes < 2 or ctx.layouts[index] != FIRST or ctx.takes("stretched channels"):
+        return x
+    channels = ctx.output.channels
+    if is_symbolic(channels) or ctx.inputs[index].channels == channels:
         return x
     ones = ctx.constant(np.ones((int(str(channels)), *[1] * (axes + 1))))
     return ctx.emit("Conv", [x, ones], kernel_shape=[1] * axes)

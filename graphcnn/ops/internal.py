@@ -19,6 +19,7 @@ from .op import (
     Placement,
     Reach,
     known_channels,
+    own_position,
 )
 from .reshaping import same_order
 
@@ -72,7 +73,7 @@ class ChangeLayout(Op):
         return Cost()
 
     def reach(self, *inputs: TensorType) -> tuple[Reach, ...] | None:
-        return (Reach(),) * len(inputs[0].spatial)
+        return own_position(inputs[0])
 
     def place(self, value: Placement) -> Placed:
         return value.layouts, Layout(channels_first=self.channels_first)
@@ -105,9 +106,6 @@ class Cast(FollowOp):
     def cost(self, inputs: tuple[TensorType, ...], output: TensorType) -> Cost:
         return Cost()
 
-    def reach(self, *inputs: TensorType) -> tuple[Reach, ...] | None:
-        return (Reach(),) * len(inputs[0].spatial)
-
     def lower(self, ctx: Lowering) -> str:
         return ctx.emit("Cast", ctx.operands, to=self.dtype.onnx)
 
@@ -138,9 +136,6 @@ class ScaleShift(AffineOp, FollowOp):
 
     def cost(self, inputs: tuple[TensorType, ...], output: TensorType) -> Cost:
         return Cost(other=(self.scales + self.shifts) * output.elements)
-
-    def reach(self, *inputs: TensorType) -> tuple[Reach, ...] | None:
-        return (Reach(),) * len(inputs[0].spatial)
 
     def scale_shift(self, channels: int, **weights: Array) -> tuple[Array, Array]:
         import numpy as np

@@ -22,6 +22,7 @@ from .op import (
     Placed,
     Placement,
     Reach,
+    own_position,
     register,
 )
 from .reduction import by_length, reduce
@@ -53,9 +54,7 @@ class Merge(FollowOp):
         return Cost(other=(len(inputs) - 1) * output.elements)
 
     def reach(self, *inputs: TensorType) -> tuple[Reach, ...] | None:
-        if len({x.spatial for x in inputs}) > 1:
-            return None
-        return (Reach(),) * len(inputs[0].spatial)
+        return own_position(inputs[0]) if len({x.spatial for x in inputs}) == 1 else None
 
     def lower(self, ctx: Lowering) -> str:
         total, *others = (with_channels(ctx, index) for index in range(len(ctx.operands)))
@@ -151,9 +150,8 @@ class Concatenate(FollowOp):
         return Cost()
 
     def reach(self, *inputs: TensorType) -> tuple[Reach, ...] | None:
-        if sample_axis(self.axis, inputs[0].rank) != len(inputs[0].sizes) - 1:
-            return None
-        return (Reach(),) * len(inputs[0].spatial)
+        of_channels = sample_axis(self.axis, inputs[0].rank) == len(inputs[0].sizes) - 1
+        return own_position(inputs[0]) if of_channels else None
 
     def place(self, value: Placement) -> Placed:
         if value.output.rank > 2:

@@ -36,6 +36,7 @@ from .op import (
     Size,
     SpatialOp,
     known_channels,
+    own_position,
     register,
 )
 from .reduction import Axes, by_length, memory_axes, reduce, reduced_axes
@@ -86,7 +87,7 @@ class BatchNormalization(AffineOp):
         return a, weights.get("beta", 0.0) - a * weights["moving_mean"]
 
     def reach(self, *inputs: TensorType) -> tuple[Reach, ...] | None:
-        return (Reach(),) * len(inputs[0].spatial)
+        return own_position(inputs[0])
 
     def place(self, value: Placement) -> Placed:
         layout = FIRST if value.output.rank > 2 else value.layouts[0]
@@ -297,7 +298,7 @@ class LocalResponseNormalization(SpatialOp):
         return Cost(other=(2 * (2 * self.depth_radius + 1) + 4) * output.elements)
 
     def reach(self, *inputs: TensorType) -> tuple[Reach, ...] | None:
-        return (Reach(),) * 2
+        return own_position(inputs[0])
 
     def lower(self, ctx: Lowering) -> str:
         size = 2 * self.depth_radius + 1
@@ -348,5 +349,4 @@ def by_root_mean_square(ctx: Lowering, x: str, axes: list[int], epsilon: float) 
 
 def _reach(axes: tuple[int, ...], x: TensorType) -> tuple[Reach, ...] | None:
     """Its own position, where a layer joins channels alone."""
-    alone = axes == (len(x.sizes) - 1,)
-    return (Reach(),) * len(x.spatial) or None if alone else None
+    return own_position(x) if axes == (len(x.sizes) - 1,) else None

@@ -276,8 +276,19 @@ class SpatialOp(Op):
         return tuple(map(spatial_layout, value.inputs)), spatial_layout(value.output)
 
 
+def own_position(x: TensorType) -> tuple[Reach, ...]:
+    """The reach of an operator whose result at a position depends on the same one alone."""
+    return (Reach(),) * len(x.spatial)
+
+
 class FollowOp(Op):
-    """An operator that works in any layout, as long as all its inputs lie alike."""
+    """An operator that works in any layout, as long as all its inputs lie alike.
+
+    Positions are their own, unless `reach` says more.
+    """
+
+    def reach(self, *inputs: TensorType) -> tuple[Reach, ...] | None:
+        return own_position(inputs[0])
 
     def place(self, value: Placement) -> Placed:
         layout = FIRST if FIRST in value.layouts else value.layouts[0]

@@ -11,7 +11,7 @@ from graphcnn.types import DType, TensorType
 from graphcnn.weights import WeightSpec
 
 from .affine import AffineOp
-from .op import Cost, FollowOp, Lowering, Reach, known_channels, register
+from .op import Cost, FollowOp, Lowering, known_channels, register
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,9 +32,6 @@ class Pointwise(AffineOp, FollowOp):
 
     def cost(self, inputs: tuple[TensorType, ...], output: TensorType) -> Cost:
         return Cost(other=2 * output.elements)
-
-    def reach(self, *inputs: TensorType) -> tuple[Reach, ...] | None:
-        return (Reach(),) * len(inputs[0].spatial)
 
 
 @register

@@ -14,7 +14,7 @@ from typing import ClassVar
 from graphcnn.errors import ShapeError
 from graphcnn.types import FIRST, LAST, DType, TensorType, is_symbolic, sample_axis
 
-from .op import Cost, Lowering, Op, Placed, Placement, Reach, register
+from .op import Cost, Lowering, Op, Placed, Placement, Reach, own_position, register
 
 Axes = int | tuple[int, ...]
 """One axis or several, counted as Keras counts them: the batch is 0."""
@@ -114,7 +114,7 @@ class Reduction(Op):
     def reach(self, *inputs: TensorType) -> tuple[Reach, ...] | None:
         (x,) = inputs
         channels_alone = reduced_axes(self.axis, x) == (len(x.sizes) - 1,)
-        return (Reach(),) * len(x.spatial) if channels_alone and self.keepdims else None
+        return own_position(x) if channels_alone and self.keepdims else None
 
     def place(self, value: Placement) -> Placed:
         (x,), (layout,) = value.inputs, value.layouts

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from graphcnn.types import TensorType
 
-from .op import Cost, FollowOp, Lowering, Reach, register
+from .op import Cost, FollowOp, Lowering, register
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 
@@ -36,9 +36,6 @@ class TrainingOnly(FollowOp):
 
     def cost(self, inputs: tuple[TensorType, ...], output: TensorType) -> Cost:
         return Cost()
-
-    def reach(self, *inputs: TensorType) -> tuple[Reach, ...] | None:
-        return (Reach(),) * len(inputs[0].spatial) or None
 
     def lower(self, ctx: Lowering) -> str:
         return ctx.operands[0]

@@ -176,6 +176,16 @@ def test_both_axes(network: Network) -> None:
     assert (found.size, found.stride) == ((3, 5), (2, 1))
 
 
+@pytest.mark.parametrize(("axis", "stride"), [(-1, (1, 1)), (3, (1, 1)), (1, None), (2, None)])
+def test_a_softmax_along_positions_depends_on_all(
+    network: Network, axis: int, stride: tuple[int, int] | None
+) -> None:
+    graph = network("Conv2D: {filters: 2, kernel_size: 3}", f"Softmax: {{axis: {axis}, name: s}}")
+    found = receptive_fields(graph)["s"]
+    assert found is not None
+    assert found.stride == stride
+
+
 def test_no_field_without_spatial_axes(network: Network) -> None:
     assert set(receptive_fields(network("Dense: {units: 2}", image="[3]")).values()) == {None}
 
