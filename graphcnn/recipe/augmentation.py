@@ -87,11 +87,6 @@ else:
             example = "RandomFlip, or {RandomFlip: {mode: horizontal}}"
             return choose(value, AUGMENTATIONS, "augmentation", example)
 
-        @classmethod
-        def schema(cls) -> dict[str, Any]:
-            """As JSON Schema."""
-            return {"$ref": "#/$defs/augmentation"}
-
     class Augmentations(ListOf):
         """Augmentations, in the order in which they are applied."""
 

@@ -68,11 +68,6 @@ class ListOf(metaclass=Field):
             raise ErrorGroup(errors)
         return tuple(items)
 
-    @classmethod
-    def schema(cls) -> dict[str, Any]:
-        """As JSON Schema."""
-        return {"type": "array", "items": cls.kind.schema(), "maxItems": MOST_ITEMS}
-
 
 def is_number(value: object) -> TypeGuard[float]:
     """Whether it is a number that a float can hold: none is endless, and none is a truth value."""

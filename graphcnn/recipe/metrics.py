@@ -34,11 +34,6 @@ class Metric(Options):
         example = "auc, or {top_k_categorical_accuracy: {k: 3}}"
         return choose(value, METRICS, "metric", example)
 
-    @classmethod
-    def schema(cls) -> dict[str, Any]:
-        """As JSON Schema."""
-        return {"$ref": "#/$defs/metric"}
-
 
 @dataclass(frozen=True, kw_only=True)
 class PlainMetric(Metric):
@@ -57,7 +52,7 @@ class Accuracy(PlainMetric):
 class SparseTopKCategoricalAccuracy(Metric):
     """The share of samples whose label is among the `k` likeliest."""
 
-    labels: ClassVar[Literal["sparse", "onehot", "any"]] = "sparse"
+    labels = "sparse"
     k: Size = 5
 
 
@@ -65,7 +60,7 @@ class SparseTopKCategoricalAccuracy(Metric):
 class BinaryAccuracy(Metric):
     """The share of elements on the right side of the threshold."""
 
-    labels: ClassVar[Literal["sparse", "onehot", "any"]] = "onehot"
+    labels = "onehot"
     threshold: Share = 0.5
 
 
@@ -79,7 +74,7 @@ class AUC(Metric):
         summation_method: How the area between two points is taken.
     """
 
-    labels: ClassVar[Literal["sparse", "onehot", "any"]] = "onehot"
+    labels = "onehot"
     num_thresholds: Annotated[int, Meta(ge=2, le=10**6)] = 200
     curve: Literal["ROC", "PR"] = "ROC"
     summation_method: Literal["interpolation", "minoring", "majoring"] = "interpolation"
@@ -95,7 +90,7 @@ class Precision(Metric):
         class_id: The one class that is counted, by its index.
     """
 
-    labels: ClassVar[Literal["sparse", "onehot", "any"]] = "onehot"
+    labels = "onehot"
     thresholds: Share | None = None
     top_k: Size | None = None
     class_id: Annotated[int, Meta(ge=0, lt=2**31)] | None = None
@@ -115,7 +110,7 @@ class F1Score(Metric):
             that a single sigmoid needs a number.
     """
 
-    labels: ClassVar[Literal["sparse", "onehot", "any"]] = "onehot"
+    labels = "onehot"
     average: Literal["micro", "macro", "weighted"] = "macro"
     threshold: Annotated[float, Meta(gt=0, le=1)] | None = None
 

@@ -80,11 +80,6 @@ else:
                 )
             return build(EarlyStopping, value)
 
-        @classmethod
-        def schema(cls) -> dict[str, Any]:
-            """As JSON Schema."""
-            return {"$ref": "#/$defs/early_stopping"}
-
     class ClassWeight(metaclass=Field):
         """The word balanced, or a number for some of the classes."""
 
@@ -104,12 +99,6 @@ else:
                     hint=hint,
                 )
             return _class_weights(value)
-
-        @classmethod
-        def schema(cls) -> dict[str, Any]:
-            """As JSON Schema."""
-            weights = {"type": "object", "additionalProperties": {"type": "number", "minimum": 0}}
-            return {"anyOf": [{"enum": ["balanced"]}, weights]}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,11 +34,6 @@ class Schedule(Options):
         example = "{cosine_decay: {initial_learning_rate: 0.1}}"
         return choose(value, SCHEDULES, "schedule", example)
 
-    @classmethod
-    def schema(cls) -> dict[str, Any]:
-        """As JSON Schema."""
-        return {"$ref": "#/$defs/schedule"}
-
 
 @dataclass(frozen=True, kw_only=True)
 class CosineDecay(Schedule):
@@ -206,8 +201,3 @@ else:
                 return float(value)
             text = f"expected a number above 0, or a schedule, found {shorten(value)}"
             raise OptionError(text)
-
-        @classmethod
-        def schema(cls) -> dict[str, Any]:
-            """As JSON Schema."""
-            return {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, Schedule.schema()]}
