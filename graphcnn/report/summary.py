@@ -105,6 +105,7 @@ def totals_of(summary: Summary) -> list[tuple[str, str]]:
     """The figures of the whole network, labelled."""
     peak = summary.peak
     where = f" at {peak.node}" if peak.node else " (needs sizes that are known)"
+    batch = f"; the batch is {summary.batch}" if summary.batch else ""
     return [
         (
             "parameters",
@@ -114,13 +115,8 @@ def totals_of(summary: Summary) -> list[tuple[str, str]]:
         ("floating-point operations", f"{fmt.count(summary.flops)} (FLOPs)"),
         ("model size", fmt.size_in_bytes(summary.model_bytes)),
         ("peak activation memory", f"{fmt.size_in_bytes(peak.bytes)}{where}"),
-        ("figures are", f"per sample{_batch_note(summary)}"),
+        ("figures are", f"per sample{batch}"),
     ]
-
-
-def _batch_note(summary: Summary) -> str:
-    """What to multiply activations and arithmetic by, where the batch is fixed."""
-    return f"; the batch is {summary.batch}" if summary.batch else ""
 
 
 def _cells(layer: LayerSummary, batch: int | None) -> list[str]:

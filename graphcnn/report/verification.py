@@ -177,7 +177,7 @@ def by(item: Difference) -> str:
 
 def _cells(item: Difference) -> list[str]:
     """A row: the names, then the numbers."""
-    relative, argmax = item.largest_relative, item.same_argmax
+    relative, argmax, odd = item.largest_relative, item.same_argmax, (item.nan, item.inf)
     state = "ok" if item.within else "DIFFERS"
     name = item.name if item.other == item.name else f"{item.name} = {item.other}"
     return [
@@ -189,13 +189,9 @@ def _cells(item: Difference) -> list[str]:
         "-" if item.broken or relative is None else f"{relative:.2g}",
         "-" if item.broken else f"{item.cosine:.6f}",
         "-" if argmax is None else f"{argmax}/{item.samples}",
-        *("-" if not any(counts) else f"{counts[0]}, {counts[1]}" for counts in _odd(item)),
+        *("-" if not any(counts) else f"{counts[0]}, {counts[1]}" for counts in odd),
         state if item.certain else f"{state} (by part of its name)",
     ]
-
-
-def _odd(item: Difference) -> tuple[tuple[int, int], tuple[int, int]]:
-    return item.nan, item.inf
 
 
 def _worst(layers: Sequence[Difference]) -> list[Difference]:
