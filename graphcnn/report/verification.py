@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -17,6 +16,7 @@ from graphcnn.comparison import Difference, Tolerance, VerifyReport
 from graphcnn.errors import ExportError
 from graphcnn.files import replacing
 
+from .console import plain_table
 from .format import printable, shape
 
 REPORT_ENDINGS = (".json", ".md")
@@ -208,7 +208,7 @@ def _worst(layers: Sequence[Difference]) -> list[Difference]:
 
 def _table(kind: str, items: Sequence[Difference]) -> Table:
     """A table without the columns that say nothing."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    table = plain_table()
     names, rows = (kind, *_COLUMNS), [_cells(item) for item in items]
     said = [place for place in range(len(names)) if {row[place] for row in rows} - {"", "-"}]
     for place in said:
