@@ -179,7 +179,9 @@ def _options(cls: type[Options], parameters: bool = True) -> JSON:
 
 def _field(hint: Any, default: Any, parameters: bool = True) -> JSON:
     """What a field may hold, or a parameter; and what it holds when it is left out."""
-    own = msgspec.json.schema(hint, schema_hook=lambda cls: _CUSTOM.get(cls, {}))
+    own = _CUSTOM.get(hint)
+    if own is None:
+        own = msgspec.json.schema(hint, schema_hook=lambda cls: _CUSTOM.get(cls, {}))
     schema: JSON = {"anyOf": [own]}
     if parameters:
         schema["anyOf"].append(_PARAMETER)
@@ -199,7 +201,7 @@ _WEIGHTS = {"type": "object", "additionalProperties": {"type": "number", "minimu
 _CUSTOM: dict[Any, JSON] = {
     ActivationFunction: _ref("activation"),
     Augmentations: _list_of("augmentation"),
-    ClassWeight: {"anyOf": [{"enum": ["balanced"]}, _WEIGHTS]},
+    ClassWeight: {"anyOf": [{"enum": ["balanced"]}, _WEIGHTS, {"type": "null"}]},
     Initializer: _ref("initializer"),
     LearningRate: {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, _ref("schedule")]},
     Loss: _ref("loss"),
@@ -207,9 +209,9 @@ _CUSTOM: dict[Any, JSON] = {
     Optimizer: _ref("optimizer"),
     Quantity: {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string"}]},
     Regularizer: _ref("regularizer"),
-    Stopping: _ref("early_stopping"),
+    Stopping: {"anyOf": [_ref("early_stopping"), {"type": "null"}]},
 }
-"""The schemas of types that decode themselves; of others anything."""
+"""The schemas of hints and types that read or decode themselves; of others anything."""
 
 
 def _choice(classes: Mapping[str, type[Options]], parameters: bool = True) -> JSON:

@@ -7,14 +7,15 @@ are Keras's too, except where its default is a number for each class.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from functools import partial
+from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta
 
 from graphcnn.ops.op import Size
-from graphcnn.options import Options, choose
+from graphcnn.options import Options, Read, choose
 
-from .fields import ListOf, Positive, Share
+from .fields import Positive, Share, read_list
 
 
 class Metric(Options):
@@ -172,11 +173,7 @@ METRICS: dict[str, type[Metric]] = {
 """Every metric by its name in the model file."""
 
 
-if TYPE_CHECKING:
-    Metrics = tuple[Metric, ...]
-else:
-
-    class Metrics(ListOf):
-        """Metrics, in the order of their columns."""
-
-        kind = Metric
+Metrics = Annotated[
+    tuple[Metric, ...], Read(partial(read_list, made=(Metric,), read=Metric.decode))
+]
+"""Metrics, in the order of their columns."""
