@@ -83,14 +83,13 @@ def check_layer(layer: Layer) -> None:
 
 
 def call_layer(step: Step, layer: Layer) -> Value:
-    """Add the nodes of one call of a layer.
+    """Add the nodes of one call of a layer that `check_known` lets pass.
 
     Raises:
-        GraphCNNError: It is not supported, its options are wrong, or its inputs do not fit.
+        GraphCNNError: Its options are wrong, or its inputs do not fit.
     """
     if rule := _rule_of(layer):
         return rule(step, layer)
-    check_layer(layer)
     cls, fields = OPS[layer.kind], fields_of(layer)
     values = step.inputs
     if cls.training_only or _is_elementwise(cls):
