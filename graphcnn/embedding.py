@@ -68,25 +68,23 @@ def embed(graph: Graph, preprocess: Preprocess | None, postprocess: str | None) 
 
     Raises:
         OptionError: One is nothing of the kind.
-        GraphError: The graph has no such input or output; see `embed_camera` and `embed_top`.
+        ErrorGroup: Of every input that cannot be embedded, why; or there is no image.
+        GraphError: There is not exactly one output that is a vector of scores, it has fewer
+            classes, or a name is taken.
     """
     metadata: dict[str, str] = {}
     if preprocess is not None:
         if not isinstance(preprocess, Camera) and preprocess != "embed":
             raise OptionError(f"preprocess: expected embed or a Camera, found {preprocess!r:.80}")
         camera = preprocess if isinstance(preprocess, Camera) else Camera()
-        metadata |= embed_camera(graph, camera)
+        metadata |= _embed_camera(graph, camera)
     if postprocess is not None:
-        metadata |= embed_top(graph, parse_top(postprocess))
+        metadata |= _embed_top(graph, _top(postprocess))
     return metadata
 
 
-def parse_top(text: str) -> int:
-    """How many classes ``top5`` asks for.
-
-    Raises:
-        OptionError: It is nothing of that form.
-    """
+def _top(text: str) -> int:
+    """How many classes ``top5`` asks for."""
     match = _TOP.fullmatch(text) if isinstance(text, str) else None
     if match is None:
         raise OptionError(
@@ -95,52 +93,25 @@ def parse_top(text: str) -> int:
     return int(match[1])
 
 
-def embed_camera(graph: Graph, camera: Camera) -> dict[str, str]:
-    """Make a graph take images as a camera gives them.
-
-    Each input that is an image, float32 of height, width and one or three channels, is embedded;
-    vectors stay as they are.
-
-    Args:
-        graph: The graph, which is changed.
-        camera: What the camera gives.
-
-    Returns:
-        The metadata that say so.
-
-    Raises:
-        ErrorGroup: Of every input that cannot be embedded, why; or there is no image.
-    """
+def _embed_camera(graph: Graph, camera: Camera) -> dict[str, str]:
+    """Make a graph take images as a camera gives them; inputs that are vectors stay as they are."""
     images = _images(graph, camera)
-    resized = {node.name: graph.type(node.name).spatial for node in images}
+    wanted = {node.name: graph.type(node.name).spatial for node in images}
     for node in images:
         _embed(graph, node, camera)
-    colored = [n.name for n in images if graph.type(n.name).channels == _COLORED]
-    own = {name: size for name, size in resized.items() if size != graph.type(name).spatial}
-    return {
-        **(
-            {INPUT_COLORS: json.dumps(dict.fromkeys(colored, camera.colors.upper()))}
-            if colored
-            else {}
-        ),
-        **({INPUT_RESIZED: json.dumps(own)} if own else {}),
-    }
+    taken = {name: graph.type(name) for name in wanted}
+    colored = [name for name, value in taken.items() if value.channels == _COLORED]
+    resized = {name: size for name, size in wanted.items() if size != taken[name].spatial}
+    metadata = {}
+    if colored:
+        metadata[INPUT_COLORS] = json.dumps(dict.fromkeys(colored, camera.colors.upper()))
+    if resized:
+        metadata[INPUT_RESIZED] = json.dumps(resized)
+    return metadata
 
 
-def embed_top(graph: Graph, k: int) -> dict[str, str]:
-    """Put the best classes and their scores in the place of the output that has the scores.
-
-    Args:
-        graph: The graph, which is changed.
-        k: How many classes.
-
-    Returns:
-        The metadata that say so.
-
-    Raises:
-        GraphError: There is not exactly one output that is a vector of scores, it has fewer
-            classes, or a name is taken.
-    """
+def _embed_top(graph: Graph, k: int) -> dict[str, str]:
+    """Put the best classes and their scores in the place of the output that has the scores."""
     output = _scores(graph)
     source, count = graph.outputs[output], graph.type(graph.outputs[output]).channels
     if k > count:
@@ -159,11 +130,7 @@ def embed_top(graph: Graph, k: int) -> dict[str, str]:
 
 
 def _images(graph: Graph, camera: Camera) -> list[Node]:
-    """The inputs to embed.
-
-    Raises:
-        ErrorGroup: See `embed_camera`.
-    """
+    """The inputs to embed: float32 of height, width and one or three channels."""
     images, problems = [], list[GraphCNNError]()
     for node in graph.inputs:
         obstacle = _obstacle(graph, node, camera)

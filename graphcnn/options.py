@@ -8,8 +8,8 @@ checking; this module turns its findings into `OptionError`.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import MISSING, Field, fields
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import MISSING, Field, dataclass, fields
 from functools import cache
 from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -30,10 +30,22 @@ _KINDS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Read:
+    """How a field is read that msgspec cannot read, in its `Annotated` hint.
+
+    Attributes:
+        function: Gives the value, of what a user wrote or of the value itself.
+    """
+
+    function: Callable[[Any], Any]
+
+
 class Options:
     """A frozen dataclass that checks its fields against their type hints when it is made.
 
-    A field whose type is a class with a `decode` class method accepts whatever that decodes.
+    A field whose type is a class with a `decode` class method accepts whatever that decodes, and
+    one whose hint has a `Read` whatever that reads.
 
     Attributes:
         short: The field that a bare value stands for, if any does, as in ``{constant: 0.1}``.
@@ -153,8 +165,9 @@ def name_and_options(
 
 
 def _convert(value: Any, hint: Any, name: str) -> Any:
+    read = next((part for part in get_args(hint) if isinstance(part, Read)), None)
     try:
-        return msgspec.convert(value, hint, dec_hook=_decode)
+        return read.function(value) if read else msgspec.convert(value, hint, dec_hook=_decode)
     except msgspec.ValidationError as error:
         raise _option_error(str(error), value, hint, name) from None
     except UnicodeEncodeError:

@@ -8,34 +8,38 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .assign_layout import AssignLayout
-    from .base import (
-        Explain,
-        Pass,
-        PassRecord,
-        Step,
-        apply_passes,
-        check_pass_names,
-        flat,
-        run_passes,
+    from .assign_layout import AssignLayout as AssignLayout
+    from .base import Explain as Explain
+    from .base import Pass as Pass
+    from .base import PassRecord as PassRecord
+    from .base import Step as Step
+    from .base import apply_passes as apply_passes
+    from .base import check_pass_names as check_pass_names
+    from .base import flat as flat
+    from .base import run_passes as run_passes
+    from .budget import enforce_budget as enforce_budget
+    from .deduplicate_weights import DeduplicateWeights as DeduplicateWeights
+    from .drop_training_layers import DropTrainingLayers as DropTrainingLayers
+    from .eliminate_common_subexpressions import (
+        EliminateCommonSubexpressions as EliminateCommonSubexpressions,
     )
-    from .budget import enforce_budget
-    from .deduplicate_weights import DeduplicateWeights
-    from .drop_training_layers import DropTrainingLayers
-    from .eliminate_common_subexpressions import EliminateCommonSubexpressions
-    from .eliminate_dead_code import EliminateDeadCode
-    from .fold_affine_into_next import FoldAffineIntoNext
-    from .fold_affine_into_previous import FoldAffineIntoPrevious
-    from .fold_channel_order import FoldChannelOrder
-    from .fold_padding import FoldPadding
-    from .memory import MemoryPeak, peak_memory
-    from .merge_affine import MergeAffine
-    from .merge_reshapes import MergeReshapes
-    from .receptive_field import ReceptiveField, receptive_fields
-    from .recognize_activations import RecognizeActivations
-    from .remove_identities import RemoveIdentities
-    from .simplify_concatenation import SimplifyConcatenation
-    from .summary import LayerSummary, Summary, summarize
+    from .eliminate_dead_code import EliminateDeadCode as EliminateDeadCode
+    from .fold_affine_into_next import FoldAffineIntoNext as FoldAffineIntoNext
+    from .fold_affine_into_previous import FoldAffineIntoPrevious as FoldAffineIntoPrevious
+    from .fold_channel_order import FoldChannelOrder as FoldChannelOrder
+    from .fold_padding import FoldPadding as FoldPadding
+    from .memory import MemoryPeak as MemoryPeak
+    from .memory import peak_memory as peak_memory
+    from .merge_affine import MergeAffine as MergeAffine
+    from .merge_reshapes import MergeReshapes as MergeReshapes
+    from .receptive_field import ReceptiveField as ReceptiveField
+    from .receptive_field import receptive_fields as receptive_fields
+    from .recognize_activations import RecognizeActivations as RecognizeActivations
+    from .remove_identities import RemoveIdentities as RemoveIdentities
+    from .simplify_concatenation import SimplifyConcatenation as SimplifyConcatenation
+    from .summary import LayerSummary as LayerSummary
+    from .summary import Summary as Summary
+    from .summary import summarize as summarize
 
 _HOMES = {
     "AssignLayout": "assign_layout",
@@ -70,38 +74,7 @@ _HOMES = {
     "summarize": "summary",
 }
 
-__all__ = [
-    "AssignLayout",
-    "DeduplicateWeights",
-    "DropTrainingLayers",
-    "EliminateCommonSubexpressions",
-    "EliminateDeadCode",
-    "Explain",
-    "FoldAffineIntoNext",
-    "FoldAffineIntoPrevious",
-    "FoldChannelOrder",
-    "FoldPadding",
-    "LayerSummary",
-    "MemoryPeak",
-    "MergeAffine",
-    "MergeReshapes",
-    "Pass",
-    "PassRecord",
-    "ReceptiveField",
-    "RecognizeActivations",
-    "RemoveIdentities",
-    "SimplifyConcatenation",
-    "Step",
-    "Summary",
-    "apply_passes",
-    "check_pass_names",
-    "enforce_budget",
-    "flat",
-    "peak_memory",
-    "receptive_fields",
-    "run_passes",
-    "summarize",
-]
+__all__ = list(_HOMES)
 
 
 def __dir__() -> list[str]:

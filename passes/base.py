@@ -67,15 +67,8 @@ _MOST_ROUNDS = 20
 """Rounds after which passes that still change something are taken to undo each other."""
 
 
-def run_passes(
-    graph: Graph, steps: Sequence[Step], print_after: Sequence[str] = ()
-) -> tuple[Graph, list[PassRecord]]:
-    """Run passes in order over a copy of the graph, which is verified after each change.
-
-    Args:
-        graph: The graph; it stays as it is.
-        steps: The passes.
-        print_after: The names of the passes to print the graph after.
+def run_passes(graph: Graph, steps: Sequence[Step]) -> tuple[Graph, list[PassRecord]]:
+    """Run passes as `apply_passes` does, over a copy of the graph.
 
     Returns:
         The changed copy, and what each pass did.
@@ -84,7 +77,7 @@ def run_passes(
         GraphError: As `apply_passes`.
     """
     graph = graph.clone()
-    return graph, apply_passes(graph, steps, print_after)
+    return graph, apply_passes(graph, steps)
 
 
 def apply_passes(

@@ -24,6 +24,7 @@ class LayerSummary:
         output: The type of its value.
         params: Its parameters; a weight shared with an earlier layer counts there.
         trainable_params: Those that training changes.
+        weight_bytes: The bytes of its parameters, counted likewise.
         macs: Multiply-accumulates of convolutions and matrix products.
         flops: Two for each multiply-accumulate, one for every other operation.
         activation_bytes: The bytes of its value, 0 for a view of its input.
@@ -37,6 +38,7 @@ class LayerSummary:
     output: TensorType
     params: int
     trainable_params: int
+    weight_bytes: int
     macs: Dim
     flops: Dim
     activation_bytes: Dim
@@ -124,6 +126,7 @@ def _layer(
         output=output,
         params=sum(spec.elements for spec in specs),
         trainable_params=sum(spec.elements for spec in specs if spec.trainable),
+        weight_bytes=sum(spec.bytes for spec in specs),
         macs=cost.macs,
         flops=cost.flops,
         activation_bytes=0 if node.op.is_view else output.bytes,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,16 +24,6 @@ if TYPE_CHECKING:
 _Shapes = Mapping[str, Sequence[int]]
 
 
-def _batches(
-    context: click.Context, parameter: click.Parameter, value: str | None
-) -> tuple[int, ...]:
-    """The batches, the smallest first; none if none are given."""
-    texts = value.split(",") if value is not None else []
-    if not all(re.fullmatch(r"\s*[1-9][0-9]{0,5}\s*", text) for text in texts):
-        raise click.BadParameter(f"expected numbers of samples such as 1,8,64, found {value!r}")
-    return tuple(sorted(set(map(int, texts))))
-
-
 @click.command("bench", short_help="Measure how fast .onnx files run, whole or by layer.")
 @click.argument(
     "paths", metavar="FILE.onnx...", nargs=-1, required=True, type=click.Path(path_type=Path)
@@ -42,7 +31,7 @@ def _batches(
 @click.option(
     "--batch",
     "batches",
-    callback=_batches,
+    callback=shared.batch_sizes,
     metavar="N,...",
     help="How many samples run at once.  [default: what the file fixes, else 1]",
 )

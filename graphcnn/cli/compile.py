@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -170,7 +171,8 @@ def command(model: str, output: str | None, **options: Any) -> None:
     options["quantization"] = _quantization(options)
     if Path(target).resolve() == Path(model).resolve():
         raise click.UsageError(f"{target} is the model file itself")
-    with _destination(target) as path, _progress() as progress, stages_bar() as stages:
+    with _destination(target) as path, stages_bar() as stages:
+        progress = partial(stages, "writing weights")
         report = compile_graph(graph, path, progress=progress, stages=stages, **options)
     _print_passes(report, explain, timed)
     if as_json:
@@ -256,28 +258,6 @@ def _destination(target: str) -> Iterator[Path]:
         with path.open("rb") as file:
             shutil.copyfileobj(file, sys.stdout.buffer)
         sys.stdout.buffer.flush()
-
-
-@contextmanager
-def _progress() -> Iterator[Any]:
-    """A progress bar on a terminal, for files that take a while."""
-    if not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
-
-    bar = Progress(
-        "writing weights",
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
-    with bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _print_passes(report: CompileReport, explain: bool, timed: bool) -> None:

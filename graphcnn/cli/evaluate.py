@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from .progress import samples_bar
 if TYPE_CHECKING:
     from graphcnn.evaluation import EvaluationReport
     from graphcnn.graph import Graph
-    from graphcnn.runtime.predict import Predictor, Progress
+    from graphcnn.runtime.predict import Predictor
     from graphcnn.weights import WeightStore
 
 
@@ -110,19 +111,13 @@ def _evaluate_model(
     store.check(graph.weights)
     samples = choose_split(dataset, split)
     names = common_classes(dataset.classes, graph.classes or store.classes)
-
-    def by_tensorflow(tick: Progress) -> Any:
-        return predict(graph, store, samples.x, batch_size, tick)
-
+    by_tensorflow = partial(predict, graph, store, samples.x, batch_size)
     with samples_bar("TensorFlow") as progress:
         first, expected = measure("TensorFlow", by_tensorflow, samples.y, names, progress)
     if not both:
         return EvaluationReport(model, data, split, (first,))
     predictor = _compiled(graph, store, provider)
-
-    def by_onnxruntime(tick: Progress) -> Any:
-        return predictor.predict(samples.x, batch_size, tick)
-
+    by_onnxruntime = partial(predictor.predict, samples.x, batch_size)
     with samples_bar("onnxruntime") as progress:
         second, found = measure(predictor.engine, by_onnxruntime, samples.y, names, progress)
     agreement = compare(expected, found, samples.y)

@@ -115,6 +115,16 @@ def image_size(
     return match and (int(match[1]), int(match[2]))
 
 
+def batch_sizes(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[int, ...]:
+    """Sizes of batches, the smallest first; none if none are given."""
+    texts = value.split(",") if value is not None else []
+    if not all(re.fullmatch(r"\s*[1-9][0-9]{0,5}\s*", text) for text in texts):
+        raise click.BadParameter(f"expected numbers of samples such as 1,8,64, found {value!r}")
+    return tuple(sorted(set(map(int, texts))))
+
+
 input_shape = click.option(
     "--input-shape",
     "shapes",

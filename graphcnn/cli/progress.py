@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any, TextIO, cast
 
 import click
@@ -17,16 +18,9 @@ _TOLD_OTHERWISE = ("epoch", "steps", "samples", "seconds", "learning_rate")
 @contextmanager
 def samples_bar(label: str) -> Iterator[Any]:
     """A callback for the samples done and in all: a bar on a terminal, nothing elsewhere."""
-    if not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(label, *columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    with stages_bar() as tick:
+        tick(label, 0, None)
+        yield partial(tick, label)
 
 
 @contextmanager
@@ -35,19 +29,26 @@ def stages_bar() -> Iterator[Any]:
     if not sys.stderr.isatty():
         yield lambda stage, done, total: None
         return
+    from rich.markup import escape
+
+    with _live() as bar:
+        tasks: dict[str, Any] = {}
+
+        def tick(stage: str, done: int, total: int | None) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(escape(stage), total=None)
+            bar.update(tasks[stage], completed=done, total=total)
+
+        yield tick
+
+
+def _live(*more: str) -> Any:
+    """Bars with counts on standard error, gone when they end; with more columns behind them."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
     columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        tasks: dict[str, Any] = {}
-
-        def tick(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bar.add_task(stage)
-            bar.update(tasks[stage], completed=done, total=total)
-
-        yield tick
+    return Progress(*columns, *more, console=Console(stderr=True), transient=True)
 
 
 @contextmanager
@@ -61,7 +62,9 @@ def epoch_lines(epochs: int, log: str | None) -> Iterator[EpochLines]:
     if log and log != "-":
         _open_log(log, "a").close()  # Refused before an earlier run is replaced.
     with ExitStack() as stack:
-        bar = stack.enter_context(_epoch_bar()) if sys.stderr.isatty() else None
+        bar = None
+        if sys.stderr.isatty():
+            bar = stack.enter_context(_live("loss {task.fields[loss]}"))
         lines = EpochLines(epochs, log, bar)
         stack.callback(lines.close)
         yield lines
@@ -74,14 +77,6 @@ def _open_log(path: str, mode: str) -> TextIO:
         return cast(TextIO, open(path, mode))
     except OSError as error:
         raise ExportError(f"{path} cannot be written: {error.strerror}") from error
-
-
-def _epoch_bar() -> Any:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), "loss {task.fields[loss]}")
-    return Progress("{task.description}", *columns, console=Console(stderr=True), transient=True)
 
 
 class EpochLines:

@@ -182,7 +182,7 @@ def _recipe(
     given = {key: value for key, value in overrides.items() if value is not None}
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
-        if not equals:
+        if not equals or not text.strip():
             raise click.UsageError(f"--set {assignment}: expected KEY=VALUE")
         given[key.strip()] = _yaml(assignment, text)
     return (written or Recipe()).with_overrides(**given)

@@ -54,7 +54,8 @@ from .progress import samples_bar
 @click.option(
     "--batch",
     "batches",
-    metavar="SIZES",
+    callback=shared.batch_sizes,
+    metavar="N,...",
     help="With --runtime: the samples run at once.  [default: 1,3]",
 )
 @click.option("--per-layer", is_flag=True, help="Compare every layer that both have.")
@@ -78,7 +79,7 @@ def command(
     weights_a: str | None,
     weights_b: str | None,
     runtimes: str | None,
-    batches: str | None,
+    batches: tuple[int, ...],
     path: Path | None,
     force: bool,
     as_json: bool,
@@ -170,7 +171,7 @@ def _in_runtimes(
     b: str,
     weights: str | None,
     names: str,
-    batches: str | None,
+    batches: tuple[int, ...],
     as_json: bool,
     options: Mapping[str, Any],
 ) -> None:
@@ -192,7 +193,7 @@ def _in_runtimes(
             b,
             [one for one in adapters if not absent.get(one.name)],
             weights=weights,
-            batches=_sizes(batches or "1,3"),
+            batches=batches or (1, 3),
             progress=progress,
             **{name: options[name] for name in ("data", "limits", "rtol", "atol", "seed")},
         )
@@ -207,16 +208,6 @@ def _in_runtimes(
         raise CheckFailed(runtimes_verdict(report))
     if not as_json:
         click.echo(f"\n{runtimes_verdict(report)}")
-
-
-def _sizes(text: str) -> list[int]:
-    try:
-        found = [int(part) for part in text.split(",")]
-    except ValueError:
-        found = [0]
-    if min(found) < 1:
-        raise click.BadParameter(f"expected numbers from 1, found {text}", param_hint="--batch")
-    return found
 
 
 def _weights(

@@ -61,7 +61,7 @@ def read_cifar(path: Path) -> Dataset:
     """
     train, test = _Batches(_TRAIN), _Batches(_TEST)
     classes: tuple[str, ...] | None = None
-    for name, data in _files(path):
+    for name, data in _in_folder(path) if path.is_dir() else _in_archive(path):
         subject = f"{path}: {name}"
         value = read_pickle(data.data, subject)
         if name == _META:
@@ -135,12 +135,8 @@ def _class_names(value: object, subject: str) -> tuple[str, ...]:
     raise DataError(f"{subject}: expected a dictionary with label_names, a list of texts")
 
 
-def _files(path: Path) -> Iterator[tuple[str, Array]]:
-    """The files of a folder or an archive that are CIFAR's, one at a time, by name."""
-    return _in_folder(path) if path.is_dir() else _in_archive(path)
-
-
 def _in_folder(folder: Path) -> Iterator[tuple[str, Array]]:
+    """The files of a folder that are CIFAR's, one at a time, by name."""
     for name in _NAMES:
         path = folder / name
         if not path.is_file():
@@ -150,7 +146,7 @@ def _in_folder(folder: Path) -> Iterator[tuple[str, Array]]:
 
 
 def _in_archive(path: Path) -> Iterator[tuple[str, Array]]:
-    """In one pass over the archive: packed streams cannot be searched."""
+    """Those of an archive, in one pass over it: packed streams cannot be searched."""
     seen = set()
     with reading(path, "archive", "get it again"), _unpacked(path) as unpacked:
         stream = _Limited(unpacked, path)
@@ -158,20 +154,17 @@ def _in_archive(path: Path) -> Iterator[tuple[str, Array]]:
             for count, member in enumerate(archive):
                 if count == _MOST_MEMBERS:
                     raise DataError(f"{path}: an archive of more than {_MOST_MEMBERS:,} files")
-                name, content = PurePosixPath(member.name).name, _content(archive, member)
-                if name not in _NAMES or content is None:
+                name = PurePosixPath(member.name).name
+                if name not in _NAMES or not member.isreg():  # A link may lead anywhere.
                     continue
                 if name in seen:
                     raise DataError(f"{path}: {name} is in it twice")
                 seen.add(name)
+                content = archive.extractfile(member)
+                assert content is not None
                 yield name, _bounded(content, member.size, f"{path}: {name}")
         while stream.read(2**20):
             pass  # What is behind the last file counts for the checksum.
-
-
-def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes] | None:
-    """A file's content; None for a link, which may lead anywhere, and for a folder."""
-    return archive.extractfile(member) if member.isreg() else None
 
 
 def _unpacked(path: Path) -> IO[bytes]:

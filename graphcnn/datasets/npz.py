@@ -44,7 +44,7 @@ def read_npz(path: Path) -> Dataset:
 
 
 def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
-    counts = Counter(archive.namelist())
+    counts = Counter(name.removesuffix(".npy") for name in archive.namelist())
     twice = [name for name, count in counts.items() if count > 1]
     if twice:
         raise DataError(f"{path}: two arrays are called {listed(twice)}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -96,16 +95,8 @@ def side_of(model: Model) -> Side:
 
 def _of_graph(graph: Graph) -> Side:
     summary = summarize(graph)
-    owners: dict[str, str] = {}
-    for node in graph:
-        for weight in node.weights.values():
-            owners.setdefault(weight, node.name)
-    stored = Counter[str]()
-    for weight, owner in owners.items():
-        stored[owner] += graph.weight(weight).bytes
-    rows = zip(graph, summary.layers, strict=True)
     return Side(
-        layers=tuple(_layer(node, row, stored[node.name]) for node, row in rows),
+        layers=tuple(map(_layer, graph, summary.layers)),
         costs=Costs(summary.total_params, summary.macs, summary.peak.bytes, summary.model_bytes),
         facts={
             "outputs": ", ".join(k if k == v else f"{k}={v}" for k, v in graph.outputs.items()),
@@ -114,7 +105,7 @@ def _of_graph(graph: Graph) -> Side:
     )
 
 
-def _layer(node: Node, row: LayerSummary, stored: int) -> Layer:
+def _layer(node: Node, row: LayerSummary) -> Layer:
     shared = {f"weights.{k}": v for k, v in node.weights.items() if v != f"{node.name}/{k}"}
     values = {} if isinstance(node.op, Input) else field_values(node.op)
     given = {k: v for k, v in non_defaults(node.op).items() if k in values}
@@ -125,7 +116,7 @@ def _layer(node: Node, row: LayerSummary, stored: int) -> Layer:
         attributes={k: print_options({"": v})[0][1:] for k, v in (values | shared).items()},
         inputs=node.inputs,
         output=str(row.output),
-        costs=Costs(row.params, row.macs, row.activation_bytes, stored),
+        costs=Costs(row.params, row.macs, row.activation_bytes, row.weight_bytes),
         scope=_scope(node.name, row.op),
     )
 

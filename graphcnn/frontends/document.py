@@ -8,6 +8,7 @@ scalar, key and list keeps its place for error messages.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -128,7 +129,8 @@ class Value:
         """
         if self.is_list:
             items = [item.substitute(parameters) for item in self.data]
-            return self if all(map(_is, items, self.data)) else Value.of_list(items, self.location)
+            same = all(map(operator.is_, items, self.data))
+            return self if same else Value.of_list(items, self.location)
         if self.is_mapping:
             pairs = {k: (key, v.substitute(parameters)) for k, (key, v) in self.data.items()}
             same = all(pairs[k][1] is self.data[k][1] for k in pairs)
@@ -165,10 +167,6 @@ def located(error: GraphCNNError, options: Value, subject: str) -> list[GraphCNN
 def _extent(items: Sequence[Value]) -> tuple[int, int]:
     """The count and the depth of what holds these values."""
     return 1 + sum(i.count for i in items), 1 + max((i.depth for i in items), default=0)
-
-
-def _is(a: object, b: object) -> bool:
-    return a is b
 
 
 def read_document(path: Path, shown: str) -> tuple[Value, bytes]:

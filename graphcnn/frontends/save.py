@@ -65,7 +65,7 @@ def save_model(
         comment += f" Its weights: {beside.name}."
     text = write_model(graph, comment)
     with replacing(target) as partial:
-        partial.write_text(text)
+        partial.write_text(text, encoding="utf-8")
         if has_weights:
             store.save(partial.with_name(beside.name))
     params = sum(spec.elements for spec in graph.weights.values())

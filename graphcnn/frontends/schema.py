@@ -16,7 +16,12 @@ from graphcnn.initializers import INITIALIZERS, Initializer
 from graphcnn.ops import OPS, ActivationFunction
 from graphcnn.ops.activations import FUNCTIONS
 from graphcnn.options import Options, field_types, option_fields, required_fields
-from graphcnn.recipe import CHOICES, EarlyStopping, Recipe
+from graphcnn.recipe import CHOICES, EarlyStopping, Loss, Optimizer, Recipe
+from graphcnn.recipe.augmentation import Augmentations
+from graphcnn.recipe.fields import MOST_ITEMS
+from graphcnn.recipe.metrics import Metrics
+from graphcnn.recipe.recipe import ClassWeight, Stopping
+from graphcnn.recipe.schedules import LearningRate
 from graphcnn.regularizers import REGULARIZERS, Regularizer
 
 from .expand import MAX_REPEAT
@@ -174,24 +179,39 @@ def _options(cls: type[Options], parameters: bool = True) -> JSON:
 
 def _field(hint: Any, default: Any, parameters: bool = True) -> JSON:
     """What a field may hold, or a parameter; and what it holds when it is left out."""
-    schema: JSON = {"anyOf": [msgspec.json.schema(hint, schema_hook=_custom)]}
+    own = _CUSTOM.get(hint)
+    if own is None:
+        own = msgspec.json.schema(hint, schema_hook=lambda cls: _CUSTOM.get(cls, {}))
+    schema: JSON = {"anyOf": [own]}
     if parameters:
         schema["anyOf"].append(_PARAMETER)
     return {**schema, "default": default} if isinstance(default, int | float | str) else schema
 
 
-def _custom(cls: type[Any]) -> JSON:
-    """The schemas of types that decode themselves."""
-    if cls is ActivationFunction:
-        return {"$ref": "#/$defs/activation"}
-    if cls is Initializer:
-        return {"$ref": "#/$defs/initializer"}
-    if cls is Regularizer:
-        return {"$ref": "#/$defs/regularizer"}
-    if cls is Quantity:
-        return {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string"}]}
-    schema: JSON = cls.schema()
-    return schema
+def _ref(name: str) -> JSON:
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def _list_of(name: str) -> JSON:
+    return {"type": "array", "items": _ref(name), "maxItems": MOST_ITEMS}
+
+
+_WEIGHTS = {"type": "object", "additionalProperties": {"type": "number", "minimum": 0}}
+
+_CUSTOM: dict[Any, JSON] = {
+    ActivationFunction: _ref("activation"),
+    Augmentations: _list_of("augmentation"),
+    ClassWeight: {"anyOf": [{"enum": ["balanced"]}, _WEIGHTS, {"type": "null"}]},
+    Initializer: _ref("initializer"),
+    LearningRate: {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, _ref("schedule")]},
+    Loss: _ref("loss"),
+    Metrics: _list_of("metric"),
+    Optimizer: _ref("optimizer"),
+    Quantity: {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string"}]},
+    Regularizer: _ref("regularizer"),
+    Stopping: {"anyOf": [_ref("early_stopping"), {"type": "null"}]},
+}
+"""The schemas of hints and types that read or decode themselves; of others anything."""
 
 
 def _choice(classes: Mapping[str, type[Options]], parameters: bool = True) -> JSON:

@@ -7,7 +7,8 @@ Most are layers of a model file too. They work on the pixels as the data holds t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from functools import partial
+from typing import Annotated, Any
 
 from msgspec import Meta
 
@@ -21,9 +22,9 @@ from graphcnn.ops import (
     RandomZoom,
 )
 from graphcnn.ops.training_only import Shares
-from graphcnn.options import Options, choose
+from graphcnn.options import Options, Read, choose
 
-from .fields import Field, ListOf
+from .fields import read_list
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,31 +69,17 @@ AUGMENTATIONS: dict[str, type[Options]] = {
 """Every augmentation by its name in the model file."""
 
 
-if TYPE_CHECKING:
-    Augmentation = Op | RandomCrop | RandomErasing
-    Augmentations = tuple[Augmentation, ...]
-else:
+Augmentation = Op | RandomCrop | RandomErasing
 
-    class Augmentation(metaclass=Field):
-        """One of the classes in `AUGMENTATIONS`, which have no base of their own."""
 
-        @classmethod
-        def holds(cls, value: object) -> bool:
-            """Whether it is an instance of one of them."""
-            return type(value) in AUGMENTATIONS.values()
+def _augmentation(value: Any) -> Options:
+    """Read ``RandomFlip`` or ``{RandomFlip: {mode: horizontal}}``."""
+    example = "RandomFlip, or {RandomFlip: {mode: horizontal}}"
+    return choose(value, AUGMENTATIONS, "augmentation", example)
 
-        @classmethod
-        def decode(cls, value: Any) -> Options:
-            """Read ``RandomFlip`` or ``{RandomFlip: {mode: horizontal}}``."""
-            example = "RandomFlip, or {RandomFlip: {mode: horizontal}}"
-            return choose(value, AUGMENTATIONS, "augmentation", example)
 
-        @classmethod
-        def schema(cls) -> dict[str, Any]:
-            """As JSON Schema."""
-            return {"$ref": "#/$defs/augmentation"}
-
-    class Augmentations(ListOf):
-        """Augmentations, in the order in which they are applied."""
-
-        kind = Augmentation
+Augmentations = Annotated[
+    tuple[Augmentation, ...],
+    Read(partial(read_list, made=tuple(AUGMENTATIONS.values()), read=_augmentation)),
+]
+"""Augmentations, in the order in which they are applied."""

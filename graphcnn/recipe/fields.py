@@ -1,14 +1,10 @@
-"""Hints of fields whose values are of no single class: read piece by piece, each with its place.
-
-msgspec hands a value for a class that it does not know to the class's `decode`, and wants an
-instance back. The classes here stand for values that exist already, such as a number or a tuple:
-what counts as an instance is a question of their own.
-"""
+"""What the fields of a recipe have in common: bounds of numbers, and lists read item by item."""
 
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any, ClassVar, TypeGuard
+from collections.abc import Callable
+from typing import Annotated, Any, TypeGuard
 
 from msgspec import Meta
 
@@ -24,54 +20,34 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 """A part of a whole, or a probability."""
 
 
-class Field(type):
-    """The class of a hint: `holds` tells which values are made already."""
+def read_list(
+    value: Any, made: tuple[type[Any], ...], read: Callable[[Any], Any]
+) -> tuple[Any, ...]:
+    """Read a list of things that are chosen by name, each with its place.
 
-    def __instancecheck__(cls, value: object) -> bool:
-        return bool(cls.holds(value))  # type: ignore[attr-defined]  # each hint has its own
+    Args:
+        value: What a user wrote, or what was read before.
+        made: The classes of things that are there already.
+        read: Reads one of them.
 
-
-class ListOf(metaclass=Field):
-    """A list of things that are chosen by name; it becomes a tuple.
-
-    Attributes:
-        kind: The hint of one of them.
+    Raises:
+        OptionError: It is no list, or one of more than `MOST_ITEMS`.
+        ErrorGroup: What is wrong in each.
     """
-
-    kind: ClassVar[Any]
-
-    @classmethod
-    def holds(cls, value: object) -> bool:
-        """Whether it is a tuple of such things."""
-        return isinstance(value, tuple) and all(isinstance(item, cls.kind) for item in value)
-
-    @classmethod
-    def decode(cls, value: Any) -> tuple[Any, ...]:
-        """Read them one by one.
-
-        Raises:
-            OptionError: It is no list, or one of more than `MOST_ITEMS`.
-            ErrorGroup: What is wrong in each.
-        """
-        if not isinstance(value, list | tuple):
-            raise OptionError(f"expected a list, found {shorten(value)}")
-        if len(value) > MOST_ITEMS:
-            raise OptionError(f"expected at most {MOST_ITEMS}, found {len(value):,}")
-        items: list[Any] = []
-        errors: list[GraphCNNError] = []
-        for index, item in enumerate(value):
-            try:
-                items.append(item if isinstance(item, cls.kind) else cls.kind.decode(item))
-            except GraphCNNError as error:
-                errors += under(index, error)
-        if errors:
-            raise ErrorGroup(errors)
-        return tuple(items)
-
-    @classmethod
-    def schema(cls) -> dict[str, Any]:
-        """As JSON Schema."""
-        return {"type": "array", "items": cls.kind.schema(), "maxItems": MOST_ITEMS}
+    if not isinstance(value, list | tuple):
+        raise OptionError(f"expected a list, found {shorten(value)}")
+    if len(value) > MOST_ITEMS:
+        raise OptionError(f"expected at most {MOST_ITEMS}, found {len(value):,}")
+    items: list[Any] = []
+    errors: list[GraphCNNError] = []
+    for index, item in enumerate(value):
+        try:
+            items.append(item if isinstance(item, made) else read(item))
+        except GraphCNNError as error:
+            errors += under(index, error)
+    if errors:
+        raise ErrorGroup(errors)
+    return tuple(items)
 
 
 def is_number(value: object) -> TypeGuard[float]:

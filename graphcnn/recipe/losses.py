@@ -34,11 +34,6 @@ class Loss(Options):
         example = "mean_squared_error, or {categorical_crossentropy: {label_smoothing: 0.1}}"
         return choose(value, LOSSES, "loss", example)
 
-    @classmethod
-    def schema(cls) -> dict[str, Any]:
-        """As JSON Schema."""
-        return {"$ref": "#/$defs/loss"}
-
 
 @dataclass(frozen=True, kw_only=True)
 class SmoothedLoss(Loss):
@@ -48,14 +43,14 @@ class SmoothedLoss(Loss):
         label_smoothing: The share of each label that is spread over all classes.
     """
 
-    logits: ClassVar[bool] = True
+    logits = True
     label_smoothing: Share = 0.0
 
 
 class CategoricalCrossentropy(SmoothedLoss):
     """``-sum(y * log(p))`` over the classes."""
 
-    labels: ClassVar[Literal["sparse", "onehot", "any"]] = "onehot"
+    labels = "onehot"
 
 
 class BinaryCrossentropy(SmoothedLoss):
@@ -71,7 +66,7 @@ class CategoricalFocalCrossentropy(SmoothedLoss):
         gamma: How little what is easy counts.
     """
 
-    labels: ClassVar[Literal["sparse", "onehot", "any"]] = "onehot"
+    labels = "onehot"
     alpha: NonNegative | tuple[NonNegative, ...] = 0.25
     gamma: NonNegative = 2.0
 
@@ -95,7 +90,7 @@ class BinaryFocalCrossentropy(SmoothedLoss):
 class CategoricalGeneralizedCrossEntropy(Loss):
     """``(1 - p[label] ** q) / q``, for labels that may be wrong. Source: Zhang and Sabuncu 2018."""
 
-    labels: ClassVar[Literal["sparse", "onehot", "any"]] = "sparse"
+    labels = "sparse"
     q: Annotated[float, Meta(gt=0, lt=1)] = 0.5
 
 
@@ -127,8 +122,8 @@ class PlainLoss(Loss):
 class SparseCategoricalCrossentropy(PlainLoss):
     """``-log(p[label])``, where a label is an integer."""
 
-    labels: ClassVar[Literal["sparse", "onehot", "any"]] = "sparse"
-    logits: ClassVar[bool] = True
+    labels = "sparse"
+    logits = True
 
 
 class Dice(PlainLoss):
@@ -178,7 +173,7 @@ class SquaredHinge(PlainLoss):
 class CategoricalHinge(PlainLoss):
     """``max(1 + max((1 - y) * p) - sum(y * p), 0)``."""
 
-    labels: ClassVar[Literal["sparse", "onehot", "any"]] = "onehot"
+    labels = "onehot"
 
 
 LOSSES: dict[str, type[Loss]] = {

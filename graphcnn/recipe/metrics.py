@@ -7,14 +7,15 @@ are Keras's too, except where its default is a number for each class.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from functools import partial
+from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta
 
 from graphcnn.ops.op import Size
-from graphcnn.options import Options, choose
+from graphcnn.options import Options, Read, choose
 
-from .fields import ListOf, Positive, Share
+from .fields import Positive, Share, read_list
 
 
 class Metric(Options):
@@ -34,11 +35,6 @@ class Metric(Options):
         example = "auc, or {top_k_categorical_accuracy: {k: 3}}"
         return choose(value, METRICS, "metric", example)
 
-    @classmethod
-    def schema(cls) -> dict[str, Any]:
-        """As JSON Schema."""
-        return {"$ref": "#/$defs/metric"}
-
 
 @dataclass(frozen=True, kw_only=True)
 class PlainMetric(Metric):
@@ -57,7 +53,7 @@ class Accuracy(PlainMetric):
 class SparseTopKCategoricalAccuracy(Metric):
     """The share of samples whose label is among the `k` likeliest."""
 
-    labels: ClassVar[Literal["sparse", "onehot", "any"]] = "sparse"
+    labels = "sparse"
     k: Size = 5
 
 
@@ -65,7 +61,7 @@ class SparseTopKCategoricalAccuracy(Metric):
 class BinaryAccuracy(Metric):
     """The share of elements on the right side of the threshold."""
 
-    labels: ClassVar[Literal["sparse", "onehot", "any"]] = "onehot"
+    labels = "onehot"
     threshold: Share = 0.5
 
 
@@ -79,7 +75,7 @@ class AUC(Metric):
         summation_method: How the area between two points is taken.
     """
 
-    labels: ClassVar[Literal["sparse", "onehot", "any"]] = "onehot"
+    labels = "onehot"
     num_thresholds: Annotated[int, Meta(ge=2, le=10**6)] = 200
     curve: Literal["ROC", "PR"] = "ROC"
     summation_method: Literal["interpolation", "minoring", "majoring"] = "interpolation"
@@ -95,7 +91,7 @@ class Precision(Metric):
         class_id: The one class that is counted, by its index.
     """
 
-    labels: ClassVar[Literal["sparse", "onehot", "any"]] = "onehot"
+    labels = "onehot"
     thresholds: Share | None = None
     top_k: Size | None = None
     class_id: Annotated[int, Meta(ge=0, lt=2**31)] | None = None
@@ -115,7 +111,7 @@ class F1Score(Metric):
             that a single sigmoid needs a number.
     """
 
-    labels: ClassVar[Literal["sparse", "onehot", "any"]] = "onehot"
+    labels = "onehot"
     average: Literal["micro", "macro", "weighted"] = "macro"
     threshold: Annotated[float, Meta(gt=0, le=1)] | None = None
 
@@ -177,11 +173,7 @@ METRICS: dict[str, type[Metric]] = {
 """Every metric by its name in the model file."""
 
 
-if TYPE_CHECKING:
-    Metrics = tuple[Metric, ...]
-else:
-
-    class Metrics(ListOf):
-        """Metrics, in the order of their columns."""
-
-        kind = Metric
+Metrics = Annotated[
+    tuple[Metric, ...], Read(partial(read_list, made=(Metric,), read=Metric.decode))
+]
+"""Metrics, in the order of their columns."""

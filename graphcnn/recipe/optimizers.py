@@ -35,11 +35,6 @@ class Optimizer(Options):
         """Read ``adam`` or ``{adam: {learning_rate: 0.001}}``."""
         return choose(value, OPTIMIZERS, "optimizer", "adam, or {adam: {learning_rate: 0.001}}")
 
-    @classmethod
-    def schema(cls) -> dict[str, Any]:
-        """As JSON Schema."""
-        return {"$ref": "#/$defs/optimizer"}
-
 
 @dataclass(frozen=True, kw_only=True)
 class CommonOptions(Optimizer):

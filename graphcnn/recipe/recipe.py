@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
 from graphcnn.errors import ErrorGroup, GraphCNNError, OptionError, did_you_mean
 from graphcnn.ops.op import Size
-from graphcnn.options import Options, build, option_fields, shorten
+from graphcnn.options import Options, Read, build, option_fields, shorten
 
 from .augmentation import AUGMENTATIONS, Augmentations
-from .fields import Field, NonNegative, is_number
+from .fields import NonNegative, is_number
 from .losses import LOSSES, Loss
 from .metrics import METRICS, Metrics
 from .optimizers import OPTIMIZERS, Adam, Optimizer
@@ -58,58 +58,50 @@ class EarlyStopping(Options):
     start_from_epoch: Annotated[int, Meta(ge=0, lt=2**31)] = 0
 
 
-if TYPE_CHECKING:
-    Stopping = EarlyStopping
-    ClassWeight = Literal["balanced"] | Mapping[ClassName, float]
-else:
+def _stopping(value: Any) -> EarlyStopping | None:
+    """Read ``{patience: 3}``; msgspec would pass over unknown keys."""
+    if value is None or isinstance(value, EarlyStopping):
+        return value
+    if not isinstance(value, Mapping):
+        raise OptionError(
+            f"expected a mapping, found {shorten(value)}", hint="for example: {patience: 3}"
+        )
+    return build(EarlyStopping, value)
 
-    class Stopping(metaclass=Field):
-        """An `EarlyStopping`; msgspec by itself would pass over unknown keys."""
 
-        @classmethod
-        def holds(cls, value: object) -> bool:
-            """Whether it is one."""
-            return isinstance(value, EarlyStopping)
+_INDEX = re.compile(r"0|[1-9]\d{0,8}", re.ASCII)
 
-        @classmethod
-        def decode(cls, value: Any) -> EarlyStopping:
-            """Read ``{patience: 3}``."""
-            if not isinstance(value, Mapping):
-                raise OptionError(
-                    f"expected a mapping, found {shorten(value)}", hint="for example: {patience: 3}"
-                )
-            return build(EarlyStopping, value)
 
-        @classmethod
-        def schema(cls) -> dict[str, Any]:
-            """As JSON Schema."""
-            return {"$ref": "#/$defs/early_stopping"}
+def _class_weight(value: Any) -> Literal["balanced"] | Mapping[ClassName, float] | None:
+    """Read ``balanced``, or ``{shirt: 2, 0: 0.5}``.
 
-    class ClassWeight(metaclass=Field):
-        """The word balanced, or a number for some of the classes."""
+    Keys in digits are integers, since JSON has text alone for keys.
+    """
+    if value is None or value == "balanced":
+        return value  # type: ignore[no-any-return]
+    if not isinstance(value, Mapping):
+        hint = did_you_mean(value, ["balanced"]) if isinstance(value, str) else None
+        text = "expected balanced, or a mapping from classes to numbers"
+        raise OptionError(f"{text}, found {shorten(value)}", hint=hint)
+    weights: dict[ClassName, float] = {}
+    errors: list[GraphCNNError] = []
+    for key, number in value.items():
+        name = int(key) if isinstance(key, str) and _INDEX.fullmatch(key) else key
+        if isinstance(name, bool) or not isinstance(name, str | int) or name in weights:
+            text = f"expected each class once, by its name or its index, found {shorten(key)}"
+            errors.append(OptionError(text, path=(key,)))
+        elif not is_number(number) or number < 0:
+            text = f"{key}: expected a number of 0 or more, found {shorten(number)}"
+            errors.append(OptionError(text, path=(key,)))
+        else:
+            weights[name] = float(number)
+    if errors:
+        raise ErrorGroup(errors)
+    return weights
 
-        @classmethod
-        def holds(cls, value: object) -> bool:
-            """Whether it is the word; a mapping is read anew."""
-            return value == "balanced" or isinstance(value, _Weights)
 
-        @classmethod
-        def decode(cls, value: Any) -> Mapping[ClassName, float]:
-            """Read ``{shirt: 2, 0: 0.5}``."""
-            if not isinstance(value, Mapping):
-                hint = did_you_mean(value, ["balanced"]) if isinstance(value, str) else None
-                raise OptionError(
-                    f"expected balanced, or a mapping from classes to numbers, "
-                    f"found {shorten(value)}",
-                    hint=hint,
-                )
-            return _class_weights(value)
-
-        @classmethod
-        def schema(cls) -> dict[str, Any]:
-            """As JSON Schema."""
-            weights = {"type": "object", "additionalProperties": {"type": "number", "minimum": 0}}
-            return {"anyOf": [{"enum": ["balanced"]}, weights]}
+Stopping = Annotated[EarlyStopping | None, Read(_stopping)]
+ClassWeight = Annotated[Literal["balanced"] | Mapping[ClassName, float] | None, Read(_class_weight)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,8 +137,8 @@ class Recipe(Options):
     validation_split: Annotated[float, Meta(ge=0, lt=1)] | Annotated[int, Meta(ge=0, lt=2**31)] = 0
     seed: Annotated[int, Meta(ge=0, lt=2**31)] = 0
     augmentation: Augmentations = ()
-    early_stopping: Stopping | None = None
-    class_weight: ClassWeight | None = None
+    early_stopping: Stopping = None
+    class_weight: ClassWeight = None
     precision: Literal["float32", "auto"] = "float32"
     monitor: str | None = None
 
@@ -174,29 +166,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): item for key, item in value.items()}
     return value
-
-
-_INDEX = re.compile(r"0|[1-9]\d{0,8}", re.ASCII)
-
-
-class _Weights(dict[ClassName, float]):
-    """Class weights that have been read."""
-
-
-def _class_weights(value: Mapping[Any, Any]) -> _Weights:
-    """Numbers by class; keys in digits are integers, since JSON has text alone for keys."""
-    weights = _Weights()
-    errors: list[GraphCNNError] = []
-    for key, number in value.items():
-        name = int(key) if isinstance(key, str) and _INDEX.fullmatch(key) else key
-        if isinstance(name, bool) or not isinstance(name, str | int) or name in weights:
-            text = f"expected each class once, by its name or its index, found {shorten(key)}"
-            errors.append(OptionError(text, path=(key,)))
-        elif not is_number(number) or number < 0:
-            text = f"{key}: expected a number of 0 or more, found {shorten(number)}"
-            errors.append(OptionError(text, path=(key,)))
-        else:
-            weights[name] = float(number)
-    if errors:
-        raise ErrorGroup(errors)
-    return weights

@@ -8,15 +8,15 @@ Hutter 2017 (cosine decay, with and without restarts).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from msgspec import Meta
 
 from graphcnn.errors import OptionError
 from graphcnn.ops.op import Size
-from graphcnn.options import Options, choose, shorten
+from graphcnn.options import Options, Read, choose, shorten
 
-from .fields import Field, NonNegative, Positive, Share, is_number
+from .fields import NonNegative, Positive, Share, is_number
 
 Steps = Annotated[int, Meta(ge=0, lt=2**31)]
 
@@ -33,11 +33,6 @@ class Schedule(Options):
         """Read ``{cosine_decay: {initial_learning_rate: 0.1}}``."""
         example = "{cosine_decay: {initial_learning_rate: 0.1}}"
         return choose(value, SCHEDULES, "schedule", example)
-
-    @classmethod
-    def schema(cls) -> dict[str, Any]:
-        """As JSON Schema."""
-        return {"$ref": "#/$defs/schedule"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,30 +179,16 @@ SCHEDULES: dict[str, type[Schedule]] = {
 """Every schedule by its name in the model file."""
 
 
-if TYPE_CHECKING:
-    LearningRate = float | Schedule
-else:
+def _learning_rate(value: Any) -> float | Schedule:
+    """Read ``0.001`` or what `Schedule.decode` reads."""
+    if isinstance(value, Schedule):
+        return value
+    if not isinstance(value, int | float):
+        return Schedule.decode(value)
+    if is_number(value) and value > 0:
+        return float(value)
+    raise OptionError(f"expected a number above 0, or a schedule, found {shorten(value)}")
 
-    class LearningRate(metaclass=Field):
-        """A number above 0, or a schedule."""
 
-        @classmethod
-        def holds(cls, value: object) -> bool:
-            """Whether it is one of the two, and no integer."""
-            number = isinstance(value, float) and is_number(value) and value > 0
-            return number or isinstance(value, Schedule)
-
-        @classmethod
-        def decode(cls, value: Any) -> float | Schedule:
-            """Read ``0.001`` or what `Schedule.decode` reads."""
-            if not isinstance(value, int | float):
-                return Schedule.decode(value)
-            if is_number(value) and value > 0:
-                return float(value)
-            text = f"expected a number above 0, or a schedule, found {shorten(value)}"
-            raise OptionError(text)
-
-        @classmethod
-        def schema(cls) -> dict[str, Any]:
-            """As JSON Schema."""
-            return {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, Schedule.schema()]}
+LearningRate = Annotated[float | Schedule, Read(_learning_rate)]
+"""A number above 0, or a schedule."""

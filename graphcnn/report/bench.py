@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from graphcnn.bench.files import FileTiming
@@ -18,6 +16,7 @@ from graphcnn.bench.timing import CONFIDENCE, Ratio
 from graphcnn.runtime.settings import Settings
 
 from . import format as fmt
+from .console import plain_table
 
 
 def files_json(found: Sequence[FileTiming]) -> list[dict[str, Any]]:
@@ -55,7 +54,7 @@ def files_table(found: Sequence[FileTiming]) -> Group:
     compared = any(one.ratio for one in found)
     columns = ["batch", "p50", "p90", "p99", "samples/s", "load", "peak memory", "before loading"]
     columns += [f"times as fast ({CONFIDENCE:.0%})", ""] if compared else []
-    table = _table("file", columns)
+    table = plain_table(["file", *columns], left=("file", ""))
     for one in found:
         timing = one.timing
         cells = [
@@ -92,8 +91,9 @@ def layers_json(report: LayerReport) -> dict[str, Any]:
 
 def layers_table(report: LayerReport) -> Group:
     """Measured layers as a rich renderable, under what the machine can do."""
-    columns = ["kernels", "time", "share", "GFLOP/s", "bytes", "FLOP/byte", "of the roof", "bound"]
-    table = _table("layer", columns, left=("kernels", "bound"))
+    columns = ["time", "share", "GFLOP/s", "bytes", "FLOP/byte", "of the roof"]
+    left = ("layer", "kernels", "bound")
+    table = plain_table(["layer", "kernels", *columns, "bound"], left)
     for layer in report.layers:
         source = Text(f"  {fmt.printable(layer.source)}", style="dim") if layer.source else ""
         table.add_row(
@@ -198,11 +198,3 @@ def _settings(settings: Settings) -> str:
     values = asdict(settings) | {"spinning": "on" if settings.spinning else "off"}
     shown = {name: found[name] if value is None else value for name, value in values.items()}
     return ", ".join(f"{name.replace('_', '-')} {value}" for name, value in shown.items())
-
-
-def _table(first: str, others: Sequence[str], left: Sequence[str] = ()) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
-    table.add_column(first, overflow="fold")
-    for title in others:
-        table.add_column(title, justify="left" if title in (*left, "") else "right")
-    return table

@@ -6,6 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
 from graphcnn.difference import Change, Costs, Difference, Layer, LayerChange
 from graphcnn.types import Dim
 
@@ -79,16 +84,12 @@ def _costs_json(old: Costs, new: Costs) -> dict[str, Any]:
         before, after = getattr(old, key), getattr(new, key)
         by = _by(before, after)
         found[key] = {
-            "old": _plain(before),
-            "new": _plain(after),
-            "difference": _plain(by),
+            "old": fmt.plain(before),
+            "new": fmt.plain(after),
+            "difference": fmt.plain(by),
             "percent": _percent(before, by),
         }
     return found
-
-
-def _plain(value: Dim | None) -> int | str | None:
-    return value if value is None or isinstance(value, int) else str(value)
 
 
 def _by(old: Dim | None, new: Dim | None) -> Dim | None:
@@ -101,14 +102,9 @@ def _percent(old: Dim | None, by: Dim | None) -> float | None:
     return round(100 * by / old, 2)
 
 
-def difference_table(difference: Difference, old: str, new: str) -> Any:
+def difference_table(difference: Difference, old: str, new: str) -> Group:
     """The difference as a rich renderable."""
-    from rich import box
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
-
-    layers = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    layers = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for column in ("", "layer", "what"):
         layers.add_column(column, overflow="fold")
     for column, _, _ in _COSTS.values():
@@ -118,7 +114,7 @@ def difference_table(difference: Difference, old: str, new: str) -> Any:
         what = "\n".join(_what(change))
         cells = [Text(change.kind, style=style), Text(_cut(change.layer.name)), Text(what)]
         layers.add_row(*cells, *map(Text, _differences(change)))
-    totals = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    totals = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
     totals.add_column("total")
     for column in ("old", "new", "difference", ""):
         totals.add_column(column, justify="right")

@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 import numpy as np
-from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -15,6 +14,7 @@ from graphcnn.evaluation import EvaluationReport, Measurement
 from graphcnn.options import field_values
 from graphcnn.scoring import Agreement, Classification, Evaluation
 
+from .console import plain_table
 from .format import printable, tuned
 
 _MOST_CLASSES = 20
@@ -117,8 +117,8 @@ def _known(share: float) -> float | None:
 
 
 def _engine_table(measurements: tuple[Measurement, ...]) -> Table:
-    table = _table("engine", *(label for label, _ in _figures(measurements[0].evaluation)))
-    table.add_column("samples/s", justify="right")
+    labels = [label for label, _ in _figures(measurements[0].evaluation)]
+    table = plain_table(["engine", *labels, "samples/s"], left=("engine",))
     for measured in measurements:
         figures = [text for _, text in _figures(measured.evaluation)]
         table.add_row(measured.engine, *figures, f"{measured.samples_per_second:,.0f}")
@@ -145,7 +145,7 @@ def _class_parts(evaluation: Classification) -> list[RenderableType]:
     shown = list(range(count))
     if count > _MOST_CLASSES:
         shown = np.argsort(evaluation.recall, kind="stable")[:_WORST].tolist()
-    table = _table("class", "precision", "recall", "support")
+    table = plain_table(["class", "precision", "recall", "support"], left=("class",))
     for index in shown:
         table.add_row(
             Text(_label(evaluation, index)),
@@ -164,7 +164,8 @@ def _confusion_parts(evaluation: Classification) -> list[RenderableType]:
     if len(evaluation.classes) > _MOST_CLASSES:
         return _confused_pairs(evaluation)
     numbers = [str(index) for index in range(len(evaluation.classes))]
-    table = _table("true \\ predicted", *numbers)
+    corner = "true \\ predicted"
+    table = plain_table([corner, *numbers], left=(corner,))
     for index, row in enumerate(evaluation.confusion):
         cells = [
             Text(f"{cell:,}" if cell else ".", style="bold" if column == index else "")
@@ -178,7 +179,7 @@ def _confused_pairs(evaluation: Classification) -> list[RenderableType]:
     wrong = evaluation.confusion.copy()
     np.fill_diagonal(wrong, 0)
     order = np.argsort(-wrong, axis=None, kind="stable")[:_WORST]
-    table = _table("true", "predicted", "samples", names=2)
+    table = plain_table(["true", "predicted", "samples"], left=("true", "predicted"))
     for place in order[wrong.ravel()[order] > 0]:
         true, predicted = divmod(int(place), len(wrong))
         names = (_label(evaluation, true), _label(evaluation, predicted))
@@ -193,11 +194,3 @@ def _label(evaluation: Classification, index: int) -> str:
 
 def _percent(share: float) -> str:
     return "-" if math.isnan(share) else f"{share:.2%}"
-
-
-def _table(*columns: str, names: int = 1) -> Table:
-    """A table of numbers, but for its first columns."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
-    for place, column in enumerate(columns):
-        table.add_column(column, justify="left" if place < names else "right", overflow="fold")
-    return table

@@ -18,6 +18,11 @@ def count(value: Dim | None) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
+def plain(value: Dim | None) -> int | str | None:
+    """A size as a JSON value: an expression is text."""
+    return value if value is None or isinstance(value, int) else str(value)
+
+
 def size_in_bytes(value: Dim | None) -> str:
     """A number of bytes in the largest binary unit that it fills."""
     if value is None or not isinstance(value, int):

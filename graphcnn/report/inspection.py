@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
 
 from graphcnn import metadata as keys
 from graphcnn.file_signature import signature_of
@@ -14,9 +18,6 @@ from graphcnn.onnx_file import Found, OnnxFile, OnnxNode, OnnxValue
 from graphcnn.runtime.signature import TensorSpec
 
 from . import format as fmt
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 _PIXELS = 0, 255
 """The range of bytes."""
@@ -128,11 +129,8 @@ def _given(value: OnnxValue, tops: Mapping[str, str], best: Set[str]) -> str:
     return f"{text}, the highest scores" if value.name in best else text
 
 
-def file_table(file: OnnxFile) -> Any:
+def file_table(file: OnnxFile) -> Group:
     """An .onnx file as a rich renderable."""
-    from rich.console import Group
-    from rich.text import Text
-
     metadata, signature = file.metadata, signature_of(file)
     inputs = {spec.name: spec for spec in signature.inputs}
     tops, best = signature.tops, set(signature.tops.values())
@@ -160,11 +158,8 @@ def file_table(file: OnnxFile) -> Any:
     return Group(Text(fmt.printable(str(file.path)), style="bold"), _grid(rows))
 
 
-def nodes_table(file: OnnxFile, found: Found) -> Any:
+def nodes_table(file: OnnxFile, found: Found) -> Group:
     """Nodes of an .onnx file as a rich renderable, and how they were found."""
-    from rich.console import Group, RenderableType
-    from rich.text import Text
-
     parts: list[RenderableType] = [Text(fmt.printable(note), style="dim") for note in found.notes]
     for node in found.nodes:
         head = Text(fmt.printable(node.name), style="bold").append(f"  {fmt.printable(node.op)}")
@@ -189,9 +184,6 @@ def _node_rows(file: OnnxFile, node: OnnxNode) -> list[tuple[str, str | list[str
 
 def _grid(rows: Sequence[tuple[str, str | list[str]]]) -> Table:
     """Labelled lines; a label without any is left out."""
-    from rich.table import Table
-    from rich.text import Text
-
     grid = Table.grid(padding=(0, 2))
     for label, text in rows:
         lines = [text] if isinstance(text, str) else text

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -15,6 +14,7 @@ from rich.text import Text
 from graphcnn.options import field_values
 from graphcnn.scoring import score_kind
 
+from .console import plain_table
 from .format import printable, tuned
 
 if TYPE_CHECKING:
@@ -117,13 +117,9 @@ def _strict(value: Any) -> Any:
 def _score_table(output: Output, scores: list[list[Score]], names: Sequence[str]) -> Table:
     batch = len(scores) > 1
     names = names or [str(number) for number in range(len(scores))]
-    table = _table()
-    for title in ["sample"] * batch + ["class"]:
-        table.add_column(title, justify="right")
-    if output.classes:
-        table.add_column("name", overflow="fold")
     likely = output.indices is None and score_kind(output.values) == "probabilities"
-    table.add_column("probability" if likely else "value", justify="right")
+    columns = ["sample"] * batch + ["class"] + ["name"] * bool(output.classes)
+    table = plain_table([*columns, "probability" if likely else "value"], left=("name",))
     for sample, best in enumerate(scores[:_SAMPLES_SHOWN]):
         for place, score in enumerate(best):
             row = [printable(names[sample]) if place == 0 else ""] * batch + [str(score.index)]
@@ -133,19 +129,11 @@ def _score_table(output: Output, scores: list[list[Score]], names: Sequence[str]
 
 
 def _summary_table(outputs: list[Output]) -> Table:
-    table = _table()
-    table.add_column("output", overflow="fold")
-    table.add_column("type", overflow="fold")
-    for title in ("min", "mean", "max"):
-        table.add_column(title, justify="right")
+    table = plain_table(["output", "type", "min", "mean", "max"], left=("output", "type"))
     for output in outputs:
         row = [printable(output.name), _type(output), *_statistics(output.values)]
         table.add_row(*map(Text, row))
     return table
-
-
-def _table() -> Table:
-    return Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
 
 
 def _type(output: Output) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from graphcnn.comparison import Difference, RuntimeCell, RuntimeReport
 
+from .console import plain_table
 from .format import printable
 from .verification import by, difference_json, head
 
@@ -55,9 +54,7 @@ def runtimes_json(report: RuntimeReport) -> dict[str, Any]:
 
 def runtimes_table(report: RuntimeReport) -> Group:
     """The report as a rich renderable: the matrix, then why and where each runtime differs."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
-    for place, name in enumerate(_COLUMNS):
-        table.add_column(name, justify="right" if place in (2, 4, 5, 6) else "left")
+    table = plain_table(_COLUMNS, left=("runtime", "version", "output", ""))
     for cell in report.cells:
         table.add_row(*_cells(cell), style="" if cell.state == "ok" else "bold red")
     lines = [

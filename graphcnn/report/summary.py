@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from graphcnn.passes import LayerSummary, ReceptiveField, Summary
-from graphcnn.types import Dim
 
 from . import format as fmt
 
@@ -21,8 +20,8 @@ def summary_json(summary: Summary) -> dict[str, Any]:
         "total_params": summary.total_params,
         "trainable_params": summary.trainable_params,
         "non_trainable_params": summary.non_trainable_params,
-        "macs": _plain(summary.macs),
-        "flops": _plain(summary.flops),
+        "macs": fmt.plain(summary.macs),
+        "flops": fmt.plain(summary.flops),
         "model_bytes": summary.model_bytes,
         "peak_activation_bytes": summary.peak.bytes,
         "peak_activation_layer": summary.peak.node,
@@ -35,13 +34,13 @@ def _layer_json(layer: LayerSummary, batch: int | None) -> dict[str, Any]:
         "name": layer.name,
         "op": layer.op,
         "inputs": list(layer.inputs),
-        "output_shape": [None if s is None else _plain(s) for s in layer.output.shape(batch)],
+        "output_shape": list(map(fmt.plain, layer.output.shape(batch))),
         "dtype": str(layer.output.dtype),
         "params": layer.params,
         "trainable_params": layer.trainable_params,
-        "macs": _plain(layer.macs),
-        "flops": _plain(layer.flops),
-        "activation_bytes": _plain(layer.activation_bytes),
+        "macs": fmt.plain(layer.macs),
+        "flops": fmt.plain(layer.flops),
+        "activation_bytes": fmt.plain(layer.activation_bytes),
         "receptive_field": _field_json(layer.receptive_field),
         "source": str(source) if source else None,
     }
@@ -52,14 +51,10 @@ def _field_json(field: ReceptiveField | None) -> dict[str, Any] | None:
         return None
     stride = field.stride
     return {
-        "size": [_plain(size) for size in field.size],
+        "size": list(map(fmt.plain, field.size)),
         "stride": None if stride is None else [fmt.number(value) for value in stride],
         "offset": [fmt.number(value) for value in field.offset],
     }
-
-
-def _plain(size: Dim) -> int | str:
-    return size if isinstance(size, int) else str(size)
 
 
 def summary_markdown(summary: Summary) -> str:
@@ -105,6 +100,7 @@ def totals_of(summary: Summary) -> list[tuple[str, str]]:
     """The figures of the whole network, labelled."""
     peak = summary.peak
     where = f" at {peak.node}" if peak.node else " (needs sizes that are known)"
+    batch = f"; the batch is {summary.batch}" if summary.batch else ""
     return [
         (
             "parameters",
@@ -114,13 +110,8 @@ def totals_of(summary: Summary) -> list[tuple[str, str]]:
         ("floating-point operations", f"{fmt.count(summary.flops)} (FLOPs)"),
         ("model size", fmt.size_in_bytes(summary.model_bytes)),
         ("peak activation memory", f"{fmt.size_in_bytes(peak.bytes)}{where}"),
-        ("figures are", f"per sample{_batch_note(summary)}"),
+        ("figures are", f"per sample{batch}"),
     ]
-
-
-def _batch_note(summary: Summary) -> str:
-    """What to multiply activations and arithmetic by, where the batch is fixed."""
-    return f"; the batch is {summary.batch}" if summary.batch else ""
 
 
 def _cells(layer: LayerSummary, batch: int | None) -> list[str]:

@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
 from graphcnn.onnx_file.fit import Misfit
 from graphcnn.targets import PORTABLE, Profile, Targets, targets
 
@@ -35,13 +40,8 @@ def targets_json(profiles: Sequence[Profile]) -> list[dict[str, Any]]:
     ]
 
 
-def targets_table(profiles: Sequence[Profile]) -> Any:
+def targets_table(profiles: Sequence[Profile]) -> Group:
     """Profiles as a rich renderable, with what all that were measured take."""
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
-
     table = Table(box=SIMPLE_HEAD)
     for column in ("target", "measured", "opset", "IR", "batch", "fp16", "int8"):
         table.add_column(column, justify="right" if column in ("opset", "IR") else "left")
@@ -59,11 +59,8 @@ def targets_table(profiles: Sequence[Profile]) -> Any:
     return Group(table, *(Text(line) for line in [said, *notes]))
 
 
-def refusals_table(profiles: Sequence[Profile]) -> Any:
+def refusals_table(profiles: Sequence[Profile]) -> Table:
     """What each profile refuses as a rich renderable."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
     table = Table("target", "operator, form or precision", "what happens", box=SIMPLE_HEAD)
     for profile in profiles:
         rows = {**profile.refused, **{f"--precision {k}": v for k, v in profile.precisions.items()}}
@@ -99,11 +96,8 @@ def fit_json(file: str, runtimes: Targets, found: Sequence[Misfit]) -> dict[str,
     }
 
 
-def fit_table(file: str, runtimes: Targets, found: Sequence[Misfit]) -> Any:
+def fit_table(file: str, runtimes: Targets, found: Sequence[Misfit]) -> RenderableType:
     """Whether a file fits, as a rich renderable."""
-    from rich.console import Group, RenderableType
-    from rich.text import Text
-
     names = ", ".join(runtimes.names)
     if not found:
         return Text(fmt.printable(f"{file} fits {names}"))

@@ -7,9 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from graphcnn.bench.timing import Ratio, Timing
@@ -17,6 +15,7 @@ from graphcnn.quantization import Method
 from graphcnn.quantization.precision import Precision
 from graphcnn.runtime.settings import Settings
 
+from .console import plain_table
 from .format import printable, size_in_bytes
 
 Objective = Literal["latency", "throughput", "size"]
@@ -223,7 +222,7 @@ def tuning_table(report: TuneReport) -> Group:
 
     Settings that there was no time for are counted.
     """
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    table = plain_table()
     labelled = report.base.candidate.variant.accuracy is not None
     for name in ("file", "settings"):
         table.add_column(name, "", min_width=12, overflow="fold")

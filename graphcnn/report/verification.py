@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -17,6 +16,7 @@ from graphcnn.comparison import Difference, Tolerance, VerifyReport
 from graphcnn.errors import ExportError
 from graphcnn.files import replacing
 
+from .console import plain_table
 from .format import printable, shape
 
 REPORT_ENDINGS = (".json", ".md")
@@ -177,7 +177,7 @@ def by(item: Difference) -> str:
 
 def _cells(item: Difference) -> list[str]:
     """A row: the names, then the numbers."""
-    relative, argmax = item.largest_relative, item.same_argmax
+    relative, argmax, odd = item.largest_relative, item.same_argmax, (item.nan, item.inf)
     state = "ok" if item.within else "DIFFERS"
     name = item.name if item.other == item.name else f"{item.name} = {item.other}"
     return [
@@ -189,13 +189,9 @@ def _cells(item: Difference) -> list[str]:
         "-" if item.broken or relative is None else f"{relative:.2g}",
         "-" if item.broken else f"{item.cosine:.6f}",
         "-" if argmax is None else f"{argmax}/{item.samples}",
-        *("-" if not any(counts) else f"{counts[0]}, {counts[1]}" for counts in _odd(item)),
+        *("-" if not any(counts) else f"{counts[0]}, {counts[1]}" for counts in odd),
         state if item.certain else f"{state} (by part of its name)",
     ]
-
-
-def _odd(item: Difference) -> tuple[tuple[int, int], tuple[int, int]]:
-    return item.nan, item.inf
 
 
 def _worst(layers: Sequence[Difference]) -> list[Difference]:
@@ -212,7 +208,7 @@ def _worst(layers: Sequence[Difference]) -> list[Difference]:
 
 def _table(kind: str, items: Sequence[Difference]) -> Table:
     """A table without the columns that say nothing."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    table = plain_table()
     names, rows = (kind, *_COLUMNS), [_cells(item) for item in items]
     said = [place for place in range(len(names)) if {row[place] for row in rows} - {"", "-"}]
     for place in said:

@@ -197,10 +197,11 @@ class TestOptions:
         assert says in str(one)
         assert hint is None or one.hint == hint
 
-    def test_no_assignment(self, folder: Path) -> None:
-        result = invoke("plain.yaml", "--data", "digits.npz", "--set", "epochs")
+    @pytest.mark.parametrize("text", ["epochs", "epochs="])
+    def test_no_assignment(self, folder: Path, text: str) -> None:
+        result = invoke("plain.yaml", "--data", "digits.npz", "--set", text)
         assert result.exit_code == 2
-        assert "--set epochs: expected KEY=VALUE" in result.stderr
+        assert f"--set {text}: expected KEY=VALUE" in result.stderr
 
 
 class TestOutput:

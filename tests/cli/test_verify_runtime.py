@@ -169,8 +169,8 @@ def test_a_fixed_batch() -> None:
         (["--runtime", "onnxruntime", "--per-layer"], "--runtime does not take --per-layer"),
         (["--runtime", "onnxruntime", "--random", "4"], "--runtime does not take --random"),
         (["--batch", "4"], "without --runtime there is no --batch"),
-        (["--runtime", "onnxruntime", "--batch", "0"], "expected numbers from 1, found 0"),
-        (["--runtime", "onnxruntime", "--batch", "a"], "expected numbers from 1, found a"),
+        (["--runtime", "onnxruntime", "--batch", "0"], "expected numbers of samples"),
+        (["--runtime", "onnxruntime", "--batch", "a"], "expected numbers of samples"),
     ],
 )
 def test_usage(options: list[str], said: str) -> None:

@@ -139,9 +139,9 @@ def test_refuses_archives_that_numpy_does_not_write(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "a", zipfile.ZIP_LZMA) as archive:
         archive.writestr("x_train.npy", npy(pixels(12, 4, 6, 3)))
     assert "packed in a way that numpy does not use" in refused(path)
-    with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(path, "a") as archive:
-        archive.writestr("x_test.npy", npy(pixels(4, 4, 6, 3)))
-    assert "two arrays are called x_test.npy" in refused(path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("x_test", npy(pixels(4, 4, 6, 3)))  # Beside x_test.npy.
+    assert "two arrays are called x_test" in refused(path)
     path.write_bytes(b"not a zip")
     assert f"{path}: not a readable .npz file" in refused(path)
 

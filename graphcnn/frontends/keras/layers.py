@@ -22,8 +22,9 @@ from .options import fields_of, own_keys
 from .steps import Step, Value, operator
 
 Fields = dict[str, Any]
+Rule = Callable[[Step, Layer], Value]
 
-IDENTITIES = {
+_IDENTITIES = {
     *("AugMix", "CutMix", "MixUp", "RandAugment", "RandomColorDegeneration", "RandomColorJitter"),
     *("RandomElasticTransform", "RandomErasing", "RandomGaussianBlur", "RandomGrayscale"),
     *("RandomHue", "RandomInvert", "RandomPerspective", "RandomPosterization"),
@@ -62,7 +63,7 @@ def check_known(layer: Layer) -> None:
     Raises:
         ModelFileError: With what an operator for it would need.
     """
-    if not layer.is_foreign and (layer.kind in RULES or layer.kind in IDENTITIES):
+    if _rule_of(layer):
         return
     if layer.kind not in OPS or (layer.is_foreign and _is_own(OPS[layer.kind])):
         raise _unsupported(layer)
@@ -75,24 +76,20 @@ def check_layer(layer: Layer) -> None:
         GraphCNNError: With what an operator for it would need.
     """
     check_known(layer)
-    if not layer.is_foreign and (layer.kind in RULES or layer.kind in IDENTITIES):
-        if layer.kind in OPS:
-            fields_of(layer)
-        return
-    operator(layer.kind, fields_of(layer))
+    if not _rule_of(layer):
+        operator(layer.kind, fields_of(layer))
+    elif layer.kind in OPS:
+        fields_of(layer)
 
 
 def call_layer(step: Step, layer: Layer) -> Value:
-    """Add the nodes of one call of a layer.
+    """Add the nodes of one call of a layer that `check_known` lets pass.
 
     Raises:
-        GraphCNNError: It is not supported, its options are wrong, or its inputs do not fit.
+        GraphCNNError: Its options are wrong, or its inputs do not fit.
     """
-    if not layer.is_foreign and layer.kind in RULES:
-        return RULES[layer.kind](step, layer)
-    if not layer.is_foreign and layer.kind in IDENTITIES:
-        return _identity(step, layer)
-    check_layer(layer)
+    if rule := _rule_of(layer):
+        return rule(step, layer)
     cls, fields = OPS[layer.kind], fields_of(layer)
     values = step.inputs
     if cls.training_only or _is_elementwise(cls):
@@ -103,6 +100,10 @@ def call_layer(step: Step, layer: Layer) -> Value:
     else:
         values = tuple(map(step.last, values))
     return step.finish(layer.kind, fields, *values, first=any(value.first for value in values))
+
+
+def _rule_of(layer: Layer) -> Rule | None:
+    return None if layer.is_foreign else RULES.get(layer.kind)
 
 
 def _unsupported(layer: Layer) -> ModelFileError:
@@ -198,8 +199,7 @@ def _any_axis(step: Step, layer: Layer) -> Value:
     """A layer that works along any axis."""
     values = step.alike(step.inputs)
     fields = fields_of(layer)
-    default = -1
-    fields["axis"] = step.axis(values[0], fields.get("axis", default))
+    fields["axis"] = step.axis(values[0], fields.get("axis", -1))
     return step.finish(layer.kind, fields, *values, first=values[0].first)
 
 
@@ -267,9 +267,8 @@ def _custom_scale(step: Step, layer: Layer) -> Value:
     return step.finish("Add", {}, first, scaled, first=first.first)
 
 
-Rule = Callable[[Step, Layer], Value]
-
 RULES: dict[str, Rule] = {
+    **dict.fromkeys(_IDENTITIES, _identity),
     "Activation": _activation,
     "BatchNormalization": _channel_axis,
     "Concatenate": _any_axis,

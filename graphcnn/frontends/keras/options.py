@@ -53,17 +53,13 @@ _FORMER = {
 """What Keras 2 called a key of today."""
 
 
-def fields_of(layer: Layer, kind: str | None = None) -> dict[str, Any]:
+def fields_of(layer: Layer) -> dict[str, Any]:
     """The fields of the operator that a layer becomes.
-
-    Args:
-        layer: The layer.
-        kind: The operator, where it is not called like the layer's class.
 
     Raises:
         GraphCNNError: An option is not understood; or a group of such.
     """
-    cls = OPS[kind or layer.kind]
+    cls = OPS[layer.kind]
     known = {field.name for field in option_fields(cls)}
     hints = field_types(cls)
     fields: dict[str, Any] = {}
@@ -72,7 +68,7 @@ def fields_of(layer: Layer, kind: str | None = None) -> dict[str, Any]:
         name = _FORMER.get((layer.kind, key), key)
         if name in known:
             try:
-                fields |= _field(kind or layer.kind, name, hints[name], value)
+                fields |= _field(layer.kind, name, hints[name], value)
             except GraphCNNError as error:
                 errors.append(error)
         elif not cls.training_only and not _is_dropped(key, value, known):

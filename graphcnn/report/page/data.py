@@ -70,14 +70,19 @@ def page_data(
     summary = summarize(graph)
     found = summary_json(summary)
     computed = {origin.name: node.name for node in optimized for origin in node.layers}
-    more = [_layer(graph, node, weights) for node in graph]
-    for layer, shown in zip(found["layers"], more, strict=True):
-        timeline = summary.peak.timeline
-        shown |= {"live_bytes": timeline.get(layer["name"]), "becomes": computed.get(layer["name"])}
+    layers = [
+        {
+            **row,
+            **_layer(graph, node, weights),
+            "live_bytes": summary.peak.timeline.get(node.name),
+            "becomes": computed.get(node.name),
+        }
+        for row, node in zip(found["layers"], graph, strict=True)
+    ]
     return {
         **found,
         "file": file,
-        "layers": [layer | shown for layer, shown in zip(found["layers"], more, strict=True)],
+        "layers": layers,
         "outputs": dict(graph.outputs),
         "blocks": [picture.as_json() for picture in pictures(graph, block_tree(graph))],
         "weights": weights.origin if weights else None,
