@@ -220,7 +220,8 @@ def selected(ctx: Lowering, x: str, axis: int, places: Any) -> str:
     size = ctx.layouts[0].sizes(ctx.inputs[0])[axis - 1]
     chosen = np.eye(int(str(size)))[np.asarray(places, int)]
     if from_left:
-        return ctx.emit("MatMul", [ctx.constant(chosen), x])
+        shared = ctx.takes("constants twice from the left")
+        return ctx.emit("MatMul", [ctx.constant(chosen, shared=shared), x])
     return ctx.emit("MatMul", [x, ctx.constant(chosen.T)])
 
 
