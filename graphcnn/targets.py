@@ -201,6 +201,7 @@ _ALL = (
             "linear Resize by other scales than the sizes'": _WRONG,
             "reduction of everything": f"{_WRONG} (4.14)",
             "a product that ends as another function": f"{_WRONG}, or crashes",
+            "Tanh without bounds": "gives NaN beyond 44 (5.0)",
             "BatchNormalization of a function": f"{_WRONG} after a convolution (5.0)",
             "constants twice from the left": f"{_LOADS} (4.14)",
             "ReduceL2 of one element": f"{_WRONG} (4.14)",

@@ -289,6 +289,9 @@ FORMS: dict[str, Form] = {
     "a product that ends as another function": Form(
         ("Mul",), _ends_alike, "an Identity of the factor, or 0.5 erf + 0.5 for 0.5 (erf + 1)"
     ),
+    "Tanh without bounds": Form(
+        ("Tanh",), lambda i: i.maker(0) not in ("Clip", "Softplus"), "a Clip to 20 before it"
+    ),
     "BatchNormalization of a function": Form(
         ("BatchNormalization",), lambda i: i.maker(0) in FUSED, "an Identity before it"
     ),

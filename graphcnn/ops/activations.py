@@ -21,7 +21,7 @@ from graphcnn.options import build, name_and_options, shorten
 from graphcnn.types import DType, TensorType, sample_axis
 from graphcnn.weights import WeightSpec
 
-from .forms import parametric, softsign, thresholded
+from .forms import parametric, softsign, tanh, thresholded
 from .op import (
     OPS,
     Cost,
@@ -305,7 +305,7 @@ class GELU(ActivationFunction):
         scale = math.sqrt(2 / math.pi)
         cubic = ctx.emit("Mul", [ctx.emit("Mul", [x, x]), ctx.constant(scale * 0.044715)])
         factor = ctx.emit("Add", [cubic, ctx.constant(scale)])
-        return ctx.emit("Tanh", [ctx.emit("Mul", [factor, x])])
+        return tanh(ctx, ctx.emit("Mul", [factor, x]))
 
 
 @function("celu")
@@ -360,7 +360,7 @@ def _sixth(ctx: Lowering) -> float:
 
 _fixed("linear", 0, lambda ctx, x: x, "The input itself.")
 Sigmoid = _fixed("sigmoid", 4, "Sigmoid", "``1 / (1 + exp(-x))``.", non_negative=True)
-_fixed("tanh", 4, "Tanh", "The hyperbolic tangent.")
+_fixed("tanh", 4, tanh, "The hyperbolic tangent.")
 _fixed("selu", 4, "Selu", "Self-normalizing ELU. Source: Klambauer et al. 2017.")
 _fixed("softplus", 3, "Softplus", "``log(1 + exp(x))``.", non_negative=True)
 _fixed("softsign", 3, softsign, "``x / (1 + abs(x))``.")

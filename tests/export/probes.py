@@ -280,6 +280,9 @@ def _elementwise() -> Iterator[tuple[str, onnx.ModelProto]]:
         yield f"{op} of a vector", model(op, shape=(12,))
     for op in _POSITIVE:
         yield f"positive {op}", model(op)
+    large = helper.make_node("Mul", ["x", "c"], ["l"], name="l")
+    tanh = helper.make_node("Tanh", ["l"], ["y"], name="Tanh")
+    yield "Tanh of large numbers", graph_of([large, tanh], IMAGE, IMAGE, {"c": _scalar(99.0)})
     yield "Elu, alpha", model("Elu", alpha=0.3)
     yield "Celu, alpha", model("Celu", alpha=2.0)
     yield "HardSigmoid, alpha", model("HardSigmoid", alpha=1 / 6, beta=0.5)
@@ -364,7 +367,7 @@ def _alike() -> Iterator[tuple[str, onnx.ModelProto]]:
     point = {"kernel_shape": [1, 1], "pads": [0] * 4, "strides": [1, 1]}
     joined = [
         helper.make_node("Conv", ["x", "w"], ["c"], name="c", **point),
-        helper.make_node("Tanh", ["c"], ["t"], name="t"),
+        helper.make_node("Sigmoid", ["c"], ["t"], name="t"),
         helper.make_node("BatchNormalization", ["t", "g", "b", "m", "v"], ["y"], name="norm"),
     ]
     numbers = {"g": _f(4), "b": _f(4), "m": _f(4), "v": abs(_f(4)) + 1}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import onnx
@@ -24,6 +24,7 @@ from graphcnn.ops import (
     Multiply,
     Op,
     ReLU,
+    Rescaling,
     Resizing,
     ZeroPadding2D,
 )
@@ -135,7 +136,7 @@ def test_a_gate_is_not_taken_for_another_function(function: str, tmp_path: Path)
     assert len({*map(len, _alike(graph, tmp_path).values())}) == 1
 
 
-@pytest.mark.parametrize("function", ["tanh", "silu", "relu", None])
+@pytest.mark.parametrize("function", ["elu", "silu", "relu", None])
 def test_normalization_of_a_function(function: str | None, tmp_path: Path) -> None:
     graph = Graph("norm")
     conv = graph.add(
@@ -145,7 +146,7 @@ def test_normalization_of_a_function(function: str | None, tmp_path: Path) -> No
     graph.outputs["y"] = graph.add(Add(), [conv, norm], name="sum")
     nodes = _alike(graph, tmp_path)
     apart = [node for node in nodes["portable"] if node.op_type == "Identity"]
-    assert len(apart) == (function in ("tanh", "silu"))
+    assert len(apart) == (function in ("elu", "silu"))
     assert len(nodes["portable"]) == len(nodes["onnxruntime"]) + len(apart)
 
 
@@ -169,3 +170,16 @@ def test_a_linear_resize_of_a_line(sizes: tuple[int, int], tmp_path: Path) -> No
     wide = _alike(graph, tmp_path)["portable"][-1]
     mode = next(item.s for item in wide.attribute if item.name == "mode")
     assert mode == (b"nearest" if sizes == (1, 1) else b"linear")
+
+
+@pytest.mark.parametrize("function", ["tanh", {"gelu": {"approximate": True}}])
+def test_a_tangent_of_large_numbers(function: Any, tmp_path: Path) -> None:
+    graph = Graph("tangent")
+    large = graph.add(Rescaling(scale=99.0), graph.input("x", (9, 8, 3)), name="large")
+    graph.outputs["y"] = graph.add(Activation(activation=function), large, name="tangent")
+    nodes = {
+        target: [n.op_type for n in found] for target, found in _alike(graph, tmp_path).items()
+    }
+    place = nodes["portable"].index("Tanh")
+    assert nodes["portable"][place - 1] == "Clip"
+    assert "Clip" not in nodes["onnxruntime"]
