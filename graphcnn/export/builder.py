@@ -153,7 +153,7 @@ class _Builder:
                 self.values[node.name] = name
                 continue
             self.values[node.name] = _Context(self, node).run(name)
-        given = set(self.graph.outputs)
+        given = {*self.graph.outputs, *(node.name for node in self.graph.inputs)}
         for output, source in self.graph.outputs.items():
             value = self.values[source]
             if value != output:

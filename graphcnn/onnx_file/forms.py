@@ -397,11 +397,12 @@ def _batch_untold(graph: onnx.GraphProto) -> bool:
 
 
 def _twice(graph: onnx.GraphProto) -> bool:
-    """Whether an output is another one under a second name."""
+    """Whether an output is another one, or an input, under a second name."""
     names = [item.name for item in graph.output]
     copies = {n.output[0]: n.input[0] for n in graph.node if n.op_type == "Identity"}
     values = [copies.get(name, name) for name in names]
-    return len(set(values)) < len(values)
+    inputs = {item.name for item in graph.input}
+    return len(set(values)) < len(values) or any(copies.get(name) in inputs for name in names)
 
 
 def _left_twice(graph: onnx.GraphProto) -> bool:

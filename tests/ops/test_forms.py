@@ -183,3 +183,14 @@ def test_a_tangent_of_large_numbers(function: Any, tmp_path: Path) -> None:
     place = nodes["portable"].index("Tanh")
     assert nodes["portable"][place - 1] == "Clip"
     assert "Clip" not in nodes["onnxruntime"]
+
+
+def test_an_input_that_is_given_back_is_computed(tmp_path: Path) -> None:
+    graph = _network(ReLU())
+    graph.outputs["image"] = "x"
+    kinds = {}
+    for target in ("portable", "opencv"):
+        path = tmp_path / f"{target}.onnx"
+        graphcnn.compile(graph, path, target=target)
+        kinds[target] = onnx.load(path).graph.node[-1].op_type
+    assert kinds == {"portable": "Max", "opencv": "Identity"}
