@@ -171,6 +171,7 @@ _ALL = (
         version="2026.4.1",
         refused={
             "pads as wide as the kernel": f"{_WRONG} for images of one channel",
+            "pads around a product as wide as the kernel": f"{_WRONG} for factors of positions",
             "strides of the width to one column": f"{_WRONG} for images of one channel",
         },
         whole=frozenset({"HardSwish", "Mish"}),

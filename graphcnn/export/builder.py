@@ -137,6 +137,7 @@ class _Builder:
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     initializers: dict[str, Initializer] = field(default_factory=dict)
     values: dict[str, str] = field(default_factory=dict)
+    makers: dict[str, str] = field(default_factory=dict)
     shared: dict[Any, str] = field(default_factory=dict)
     casts: dict[str, str] = field(default_factory=dict)
     several: dict[Any, onnx.NodeProto] = field(default_factory=dict)
@@ -248,6 +249,7 @@ class _Context:
         holders = made or [n for n in self._builder.several.values() if result in n.output]
         for node in holders:
             node.output[:] = [name if value == result else value for value in node.output]
+        self._builder.makers.update((x, n.op_type) for n in self._emitted for x in n.output)
         if not made:
             return name if holders else result
         for node in self._emitted:
@@ -280,8 +282,7 @@ class _Context:
         return found
 
     def maker(self, value: str) -> str:
-        makers = (n.op_type for n in reversed(self._builder.nodes) if value in n.output)
-        return next(makers, "")
+        return self._builder.makers.get(value, "")
 
     def takes(self, name: str) -> bool:
         return self._builder.target.takes(name)

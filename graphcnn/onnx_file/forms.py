@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from graphcnn.ops.forms import overreaching, pads_of_windows, to_one_column
+from graphcnn.ops.forms import (
+    PRODUCTS,
+    as_wide_as_padded_kernel,
+    overreaching,
+    pads_of_windows,
+    to_one_column,
+)
 from graphcnn.targets import FUSED, IMAGE_OPERATORS
 
 from .item import CONVOLUTIONS, POOLS, REDUCTIONS, Item, NotKnown, attributes
@@ -86,6 +92,12 @@ def _one_column(item: Item) -> bool:
     return item.shape_of(1)[1:2] == (1,) and (
         item.attributes.get("group", 1) == 1 and to_one_column(item.windows, item.shape[2:])
     )
+
+
+def _product(item: Item) -> bool:
+    """Whether it is of a product, in the way that `as_wide_as_padded_kernel` tells."""
+    made = item.maker(0) in PRODUCTS
+    return made and as_wide_as_padded_kernel(item.windows, item.shape[2:])
 
 
 def _auto_pad(kind: str) -> Callable[[Item], bool]:
@@ -214,6 +226,9 @@ FORMS: dict[str, Form] = {
     "pads before a kernel of 1": Form(("Conv",), _padded_point, "a ZeroPadding before it"),
     "pads as wide as the kernel": Form(
         ("Conv",), lambda i: pads_of_windows(i.windows), "a ZeroPadding before it"
+    ),
+    "pads around a product as wide as the kernel": Form(
+        ("Conv",), _product, "a MaxPooling of 1 before it"
     ),
     "strides of the width to one column": Form(
         ("Conv",), _one_column, "strides of 1 and a Cropping before it, or strides of both axes"

@@ -20,6 +20,8 @@ _STEEP = 1e30
 _FLAT = 20.0
 """The hyperbolic tangent is 1 from here on."""
 
+PRODUCTS = ("Div", "Mul")
+
 _MOST_POSITIONS = 25
 """Of a kernel that moves values: one of 5x5 costs less than two that each read them all."""
 
@@ -78,6 +80,9 @@ def convolution_input(ctx: Lowering, attributes: dict[str, Any]) -> str:
     thinned = [s if thins and k == 1 else 1 for k, s in zip(kernel, strides, strict=True)]
     attributes["strides"] = [s // left for s, left in zip(strides, thinned, strict=True)]
     x = _narrowed(ctx, attributes)
+    product = ctx.maker(x) in PRODUCTS and as_wide_as_padded_kernel(attributes, sizes)
+    if product and not ctx.takes("pads around a product as wide as the kernel"):
+        x = _passed(ctx, x, len(kernel))
     pads, depthwise = attributes["pads"], attributes.get("group", 1) == channels > 1
     forms = {
         "uneven pads in 1D": len(pads) == 2 and pads[0] != pads[1],
@@ -89,10 +94,23 @@ def convolution_input(ctx: Lowering, attributes: dict[str, Any]) -> str:
     if untaken or (max(thinned) > 1 and any(pads)):
         attributes["pads"] = [0] * len(pads)
         x = padded(ctx, x, pads)
-    if max(thinned) == 1:
-        return x
-    point, none = [1] * len(kernel), [0] * len(pads)
-    return ctx.emit("MaxPool", [x], kernel_shape=point, strides=thinned, pads=none)
+    return x if max(thinned) == 1 else _passed(ctx, x, len(kernel), thinned)
+
+
+def _passed(ctx: Lowering, x: str, axes: int, strides: Sequence[int] = ()) -> str:
+    """Emit a maximum over single positions: the value itself, or some of its positions."""
+    ones, none = [1] * axes, [0] * 2 * axes
+    strides = list(strides) or ones
+    return ctx.emit("MaxPool", [x], kernel_shape=ones, strides=strides, pads=none)
+
+
+def as_wide_as_padded_kernel(attributes: Mapping[str, Any], sizes: Sequence[Any]) -> bool:
+    """Whether an input is as wide as a kernel that is padded, along an axis of several positions.
+
+    OpenVINO puts factors of positions, which such an input may be multiplied by, into the kernel.
+    """
+    rows = zip(sizes, attributes["kernel_shape"], strict=True)
+    return any(attributes["pads"]) and any(n == k > 1 for n, k in rows)
 
 
 def _narrowed(ctx: Lowering, attributes: dict[str, Any]) -> str:

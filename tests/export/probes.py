@@ -325,6 +325,10 @@ def _elementwise() -> Iterator[tuple[str, onnx.ModelProto]]:
     yield "stretching Mul", _stretching("Mul")
     yield from _stretched_convolutions()
     yield from _alike()
+    times = helper.make_node("Mul", ["x", "factors"], ["a"], name="Mul")
+    conv = helper.make_node("Conv", ["a", "w"], ["y"], name="Conv", pads=[1, 1, 1, 1])
+    weights = {"factors": _f(3), "w": _f(4, 1, 3, 3)}
+    yield "Conv of a product", graph_of([times, conv], (1, 5, 3), (4, 5, 3), weights)
     yield "stretching both", _stretching("Add", both=True)
     for op in ("Softmax", "LogSoftmax"):
         yield f"{op} of a vector", model(op, shape=(12,), axis=1)

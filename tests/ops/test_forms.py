@@ -15,6 +15,7 @@ from graphcnn.graph import Graph
 from graphcnn.ops import (
     Activation,
     Add,
+    AveragePooling2D,
     BatchNormalization,
     Conv2D,
     Dense,
@@ -194,3 +195,20 @@ def test_an_input_that_is_given_back_is_computed(tmp_path: Path) -> None:
         graphcnn.compile(graph, path, target=target)
         kinds[target] = onnx.load(path).graph.node[-1].op_type
     assert kinds == {"portable": "Max", "opencv": "Identity"}
+
+
+def test_a_product_as_wide_as_a_padded_kernel(tmp_path: Path) -> None:
+    graph, found = Graph("narrow"), {}
+    pool = AveragePooling2D(pool_size=3, strides=2, padding="same")
+    mean = graph.add(pool, graph.input("x", (6, 6, 1)))
+    op = Conv2D(filters=2, kernel_size=3, padding="same")
+    graph.outputs["y"] = graph.add(op, mean, name="conv")
+    x = np.random.default_rng(0).random((2, 6, 6, 1), np.float32)
+    for target in ("openvino", "portable", "onnxruntime"):
+        path = tmp_path / f"{target}.onnx"
+        graphcnn.compile(graph, path, target=target)
+        *_, maker, _ = onnx.load(path).graph.node
+        assert maker.op_type == ("Mul" if target == "onnxruntime" else "MaxPool")
+        (found[target],) = run(path, {"x": x}).values()
+    np.testing.assert_array_equal(found["openvino"], found["onnxruntime"])
+    np.testing.assert_allclose(found["portable"], found["onnxruntime"], atol=1e-6)
