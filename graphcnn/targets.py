@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from .errors import ExportError, did_you_mean
 
@@ -36,6 +37,24 @@ IMAGE_OPERATORS = frozenset(
     """.split()  # noqa: SIM905
 )
 """Those whose first axis can be nothing but the batch."""
+
+
+def meets_image_operator(nodes: Iterable[Any], value: str) -> bool:
+    """Whether one of `IMAGE_OPERATORS` takes a value, or what is made of it.
+
+    Args:
+        nodes: The nodes of an .onnx file, each after those that it takes values of.
+        value: The value's name.
+    """
+    made = {value}
+    for node in nodes:
+        if made.isdisjoint(node.input):
+            continue
+        if node.op_type in IMAGE_OPERATORS:
+            return True
+        made.update(node.output)
+    return False
+
 
 FUSED = frozenset({"Elu", "HardSigmoid", "HardSwish", "Mul", "Sigmoid", "Tanh"})
 """The functions, of which Mul ends Swish and Mish, that OpenCV 5 joins with a convolution."""

@@ -23,7 +23,7 @@ from graphcnn.graph import Graph, Node
 from graphcnn.naming import unused_name
 from graphcnn.ops import Input
 from graphcnn.ops.arrange import ChannelsFirstRows, ChannelsLeading, Then
-from graphcnn.targets import IMAGE_OPERATORS, PORTABLE, Targets, targets
+from graphcnn.targets import PORTABLE, Targets, meets_image_operator, targets
 from graphcnn.types import Dim, DType, Layout, TensorType, product
 from graphcnn.weights import WeightStore
 
@@ -171,11 +171,11 @@ class _Builder:
 
     def _tell_batch(self) -> None:
         """Put a maximum over one position behind images that no operator of images takes."""
-        if not IMAGE_OPERATORS.isdisjoint(node.op_type for node in self.nodes):
-            return
         for node in self.graph.inputs:
             axes = len(self.graph.type(node.name).spatial)
             if axes not in (1, 2) or not self.graph.type(node.name).dtype.is_float:
+                continue
+            if meets_image_operator(self.nodes, node.name):
                 continue
             image, told = node.name, self.unused(f"{node.name}/image")
             for user in self.nodes:

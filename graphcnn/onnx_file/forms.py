@@ -18,7 +18,7 @@ from graphcnn.ops.forms import (
     pads_of_windows,
     to_one_column,
 )
-from graphcnn.targets import FUSED, IMAGE_OPERATORS
+from graphcnn.targets import FUSED, meets_image_operator
 
 from .item import CONVOLUTIONS, POOLS, REDUCTIONS, Item, NotKnown, attributes
 
@@ -406,9 +406,13 @@ def _passed_on(graph: onnx.GraphProto) -> bool:
 
 
 def _batch_untold(graph: onnx.GraphProto) -> bool:
-    """Whether inputs have spatial axes, and no operator tells which axis is the batch."""
-    ranks = [len(kind.shape.dim) for kind in _given(graph)]
-    return max(ranks, default=0) > 2 and IMAGE_OPERATORS.isdisjoint(n.op_type for n in graph.node)
+    """Whether no operator tells which axis of an input with spatial axes is the batch."""
+    weights = {tensor.name for tensor in graph.initializer}
+    return any(
+        len(item.type.tensor_type.shape.dim) > 2 and not meets_image_operator(graph.node, item.name)
+        for item in graph.input
+        if item.name not in weights
+    )
 
 
 def _twice(graph: onnx.GraphProto) -> bool:
