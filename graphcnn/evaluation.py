@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from .classes import common_classes
-from .datasets import Dataset, Split, read_dataset
+from .datasets import Dataset, Split, read_file_data
 from .errors import DataError, EvaluationError
 from .runtime.predict import Predictor, Progress
 from .runtime.settings import Provider, Settings
@@ -105,7 +105,7 @@ def evaluate_file(
         GraphCNNError: Of the kind that says what cannot be read, or does not fit.
     """
     predictor = Predictor(path, provider=provider)
-    dataset = read_dataset(data, predictor.input_sizes, predictor.output_sizes)
+    dataset = read_file_data(data, predictor)
     samples = choose_split(dataset, split)
     if predictor.best and samples.y.dtype.kind == "f":
         raise EvaluationError(f"{path} gives the best classes, and {data} has targets")
@@ -141,7 +141,7 @@ def predict_samples(
             f"{path} gives its best classes alone, and the scores of all are needed",
             hint="a file compiled without --postprocess",
         )
-    dataset = read_dataset(data, predictor.input_sizes, predictor.output_sizes)
+    dataset = read_file_data(data, predictor)
     samples = choose_split(dataset, split)
     if samples.y.dtype.kind == "f":
         raise DataError("there are targets, and class labels are needed", subject=data)

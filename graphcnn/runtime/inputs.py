@@ -125,7 +125,7 @@ def _read_archive(path: Path, specs: Sequence[TensorSpec]) -> dict[str, Array]:
     with _reading(path, hint), zipfile.ZipFile(path) as archive:
         members = {item.filename.removesuffix(".npy"): item for item in archive.infolist()}
         if len(members) == len(specs) == 1:  # np.savez calls it arr_0 where it is given no name.
-            members = {_ONLY: item for item in members.values()}
+            members = dict(zip([_ONLY], members.values(), strict=True))
         keys = set(_check_names(members, specs, str(path)).values())
         size = sum(members[key].file_size for key in keys)
         if size > _LARGEST_ARCHIVE:
