@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
 from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -33,7 +33,8 @@ _KINDS = {
 class Options:
     """A frozen dataclass that checks its fields against their type hints when it is made.
 
-    A field whose type is a class with a `decode` class method accepts whatever that decodes.
+    A field whose type is a class with a `decode` class method accepts whatever that decodes, and
+    one that is such a dataclass itself a mapping of its fields.
 
     Attributes:
         short: The field that a bare value stands for, if any does, as in ``{constant: 0.1}``.
@@ -154,6 +155,8 @@ def name_and_options(
 
 def _convert(value: Any, hint: Any, name: str) -> Any:
     try:
+        if isinstance(value, Mapping) and _is_options(hint):
+            return build(hint, value)  # msgspec by itself would pass over unknown keys.
         return msgspec.convert(value, hint, dec_hook=_decode)
     except msgspec.ValidationError as error:
         raise _option_error(str(error), value, hint, name) from None
@@ -166,6 +169,10 @@ def _convert(value: Any, hint: Any, name: str) -> Any:
             for e in error.errors
         ]
         raise inner[0] if len(inner) == 1 else ErrorGroup(inner) from None
+
+
+def _is_options(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, Options) and is_dataclass(hint)
 
 
 def _decode(cls: type[Any], value: Any) -> Any:
