@@ -160,7 +160,7 @@ def measure(
     truth: Array,
     classes: Sequence[str],
     progress: Progress = lambda done, total: None,
-    judge: Callable[[Array, Array, Sequence[str]], Evaluation] | None = None,
+    judge: Callable[[Array, Array, Sequence[str]], Evaluation] = evaluate,
 ) -> tuple[Measurement, Array]:
     """Run a model over samples, and compare what it gives with the truth.
 
@@ -170,7 +170,7 @@ def measure(
         truth: Labels or targets, as `evaluate` takes them.
         classes: The names of the classes, or none.
         progress: Called with the samples done so far, and in all.
-        judge: Compares predictions with the truth; `evaluate` if None.
+        judge: Compares predictions with the truth.
 
     Returns:
         How well and how fast it does, and its predictions.
@@ -185,7 +185,7 @@ def measure(
         progress(done, total)
 
     predictions = predict(tick)
-    evaluation = (judge or evaluate)(predictions, truth, classes)
+    evaluation = judge(predictions, truth, classes)
     (first, start), (last, end) = ticks[1 if len(ticks) > 2 else 0], ticks[-1]
     return Measurement(engine, evaluation, (last - first) / (end - start)), predictions
 
