@@ -13,8 +13,8 @@ import click
 def command(names: tuple[str, ...], as_json: bool) -> None:
     """List the runtimes that compile --target knows, and what was measured of each.
 
-    portable is all that were measured. With TARGET what each refuses is told too, operator by
-    operator.
+    portable is all that were measured. With TARGET what each refuses is told too, and the
+    operators that they take.
 
     \b
     Examples:
@@ -23,7 +23,7 @@ def command(names: tuple[str, ...], as_json: bool) -> None:
       graphcnn targets --json | jq '.[].opset'
     """
     from graphcnn.report.console import show
-    from graphcnn.report.targets import refusals_table, targets_json, targets_table
+    from graphcnn.report.targets import operators_text, refusals_table, targets_json, targets_table
     from graphcnn.targets import PROFILES, targets
 
     profiles = targets(names).profiles if names else tuple(PROFILES.values())
@@ -32,4 +32,6 @@ def command(names: tuple[str, ...], as_json: bool) -> None:
         return
     show(targets_table(profiles))
     if names:
-        show(refusals_table(profiles))
+        if any(profile.refused or profile.precisions for profile in profiles):
+            show(refusals_table(profiles))
+        show(operators_text(profiles))

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from graphcnn.onnx_file.fit import Misfit
-from graphcnn.targets import PORTABLE, Profile, Targets, targets
+from graphcnn.targets import OPERATORS, PORTABLE, Profile, Targets, targets
 
 from . import format as fmt
 
@@ -32,6 +32,7 @@ def targets_json(profiles: Sequence[Profile]) -> list[dict[str, Any]]:
             "fp16": profile.fp16,
             "int8": profile.int8,
             "every_operator": profile.every_operator,
+            "operators": [op for op in sorted(OPERATORS) if profile.takes_operator(op)],
             "refused": dict(profile.refused),
             "precisions_refused": dict(profile.precisions),
             "notes": profile.notes,
@@ -67,6 +68,14 @@ def refusals_table(profiles: Sequence[Profile]) -> Table:
         for index, (what, happens) in enumerate(rows.items()):
             table.add_row("" if index else profile.name, what, happens)
     return table
+
+
+def operators_text(profiles: Sequence[Profile]) -> Text:
+    """The operators that every one of the profiles takes, as they were measured."""
+    taken = [op for op in sorted(OPERATORS) if all(p.takes_operator(op) for p in profiles)]
+    whose = " and ".join(profile.name for profile in profiles)
+    every = ", and all others of ONNX" if all(p.every_operator for p in profiles) else ""
+    return Text(f"operators of {whose}: {', '.join(taken)}{every}")
 
 
 def fit_json(file: str, runtimes: Targets, found: Sequence[Misfit]) -> dict[str, Any]:

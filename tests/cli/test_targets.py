@@ -32,7 +32,12 @@ def test_targets_are_listed_with_what_was_measured() -> None:
     assert [row["name"] for row in rows if not row["measured"]] == ["tensorrt"]
     assert all(row["version"] and row["opset"] >= 13 for row in rows)
     assert [row["name"] for row in rows if not row["symbolic_batch"]] == ["ncnn"]
+    taken = {row["name"]: set(row["operators"]) for row in rows}
+    assert {"Conv", "TopK"} <= taken["opencv"]
+    assert taken["opencv"] - taken["ncnn"] > {"TopK"}
     shown = _graphcnn("targets", "ncnn")
+    (line,) = (line for line in shown.stdout.splitlines() if line.startswith("operators of ncnn: "))
+    assert taken["ncnn"] == set(line.partition(": ")[2].split(", "))
     assert "20261020" in shown.stdout
     assert "ThresholdedRelu" in shown.stdout
     assert _graphcnn("targets", "nccn").returncode == 2

@@ -99,6 +99,9 @@ def test_the_graph_opens_closes_and_tells_of_its_layers_which_needs_a_browser(
     page.fill("#find", "5b/3X3")
     page.press("#find", "Enter")
     assert chosen(page) == "inception_5b/3x3_reduce"
+    page.fill("#find", "inception_5b/3x3")
+    page.press("#find", "Enter")
+    assert chosen(page) == "inception_5b/3x3"
     assert page.locator("#tree [aria-selected=true]").count() == 1
 
 

@@ -76,7 +76,8 @@ function find(event) {
   if (event.key !== "Enter" || !wanted) return;
   const start = state.selected >= 0 && state.selected !== null ? state.selected + 1 : 0;
   const order = layers.map((layer, index) => (start + index) % layers.length);
-  const found = order.find((place) => layers[place].name.toLowerCase().includes(wanted)
+  const named = order.find((place) => layers[place].name.toLowerCase() === wanted);
+  const found = named ?? order.find((place) => layers[place].name.toLowerCase().includes(wanted)
     || layers[place].op.toLowerCase() === wanted);
   event.target.setAttribute("aria-invalid", found === undefined);
   if (found !== undefined) select(found);
