@@ -18,6 +18,7 @@ from graphcnn.errors import (
 )
 from graphcnn.naming import snake_case
 from graphcnn.ops import OPS, Op
+from graphcnn.ops.activations import FUNCTIONS
 from graphcnn.options import build, shorten
 
 from .blocks import NAME, RESERVED, Block, bad_name, read_blocks
@@ -233,8 +234,7 @@ class Expander:
         elif title in OPS:
             self._use_operator(title, filled, scope, place)
         else:
-            hint = did_you_mean(str(title), [*OPS, *self._blocks])
-            self._fail(f"unknown layer {shorten(title)}", place, hint)
+            self._fail(f"unknown layer {shorten(title)}", place, self._meant(str(title)))
             self._given_inputs(filled, scope, place)
             self._give_up("layer", filled, scope, place)
 
@@ -275,6 +275,12 @@ class Expander:
         name = self._layer_name(title, options if named else Value({}, place), scope, place)
         self._pending.append(_Pending(name, None, [], place))
         scope.last = name
+
+    def _meant(self, title: str) -> str | None:
+        """What an unknown layer may be: a function, or a name that is spelled alike."""
+        if snake_case(title) in FUNCTIONS:
+            return f"Activation: {snake_case(title)}"
+        return did_you_mean(title, [*OPS, *self._blocks])
 
     def _use_operator(
         self, title: str, options: Value, scope: Scope, place: SourceLocation

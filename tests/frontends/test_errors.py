@@ -157,6 +157,7 @@ SIZES = {
 
 LAYERS = {
     "unknown layer": Case(f"{IMAGE}layers: [Conv2d]", "2:10", "unknown layer 'Conv2d'", "mean Conv2D?"),
+    "a function": Case(f"{IMAGE}layers: [Gelu]", "2:10", "unknown layer 'Gelu'", "Activation: gelu"),
     "unknown option": Case(
         f"{IMAGE}layers:\n  - Conv2D: {{filter: 3, kernel_size: 3}}", "3:14", "unknown key 'filter'",
         "mean filters?",
