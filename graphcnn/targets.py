@@ -37,6 +37,9 @@ IMAGE_OPERATORS = frozenset(
 )
 """Those whose first axis can be nothing but the batch."""
 
+FUSED = frozenset({"Elu", "HardSigmoid", "HardSwish", "Mul", "Sigmoid", "Tanh"})
+"""The functions, of which Mul ends Swish and Mish, that OpenCV 5 joins with a convolution."""
+
 ML = "ai.onnx.ml"
 """ONNX's other domain, which onnxruntime takes too."""
 
@@ -184,7 +187,7 @@ _ALL = (
             "inputs of several ranks": f"{_LOADS} (4.14)",
             "open height and width": "does not load a Gemm after it (4.14)",
             "depthwise windows of 3 that overreach": f"{_WRONG} (4.14)",
-            "linear Resize of one row": f"{_WRONG} (5.0)",
+            "linear Resize of one row or column": f"{_WRONG} (5.0)",
             "stretched channels": "gives wrong sizes after convolutions and pools (5.0)",
             "an Add that stretches": f"{_LOADS} after a convolution (5.0)",
             "uneven pads of ConvTranspose": f"{_LOADS} (4.14)",
@@ -200,6 +203,10 @@ _ALL = (
             "Resize 3D": _LOADS,
             "linear Resize by other scales than the sizes'": _WRONG,
             "reduction of everything": f"{_WRONG} (4.14)",
+            "a product that ends as another function": f"{_WRONG}, or crashes",
+            "Tanh without bounds": "gives NaN beyond 44 (5.0)",
+            "BatchNormalization of a function": f"{_WRONG} after a convolution (5.0)",
+            "constants twice from the left": f"{_LOADS} (4.14)",
             "ReduceL2 of one element": f"{_WRONG} (4.14)",
             **dict.fromkeys(_NO_INTEGERS, "does not load it, or gives wrong values for batches"),
         },

@@ -153,7 +153,7 @@ class _Builder:
                 self.values[node.name] = name
                 continue
             self.values[node.name] = _Context(self, node).run(name)
-        given = set(self.graph.outputs)
+        given = {*self.graph.outputs, *(node.name for node in self.graph.inputs)}
         for output, source in self.graph.outputs.items():
             value = self.values[source]
             if value != output:
@@ -279,6 +279,10 @@ class _Context:
         found: str = node.output[part]
         return found
 
+    def maker(self, value: str) -> str:
+        makers = (n.op_type for n in reversed(self._builder.nodes) if value in n.output)
+        return next(makers, "")
+
     def takes(self, name: str) -> bool:
         return self._builder.target.takes(name)
 
@@ -321,11 +325,11 @@ class _Context:
             return self.weight(role, Then(function, view), dims)
         return self.weight(role, function or view, dims)
 
-    def constant(self, values: Any, dtype: DType | None = None) -> str:
+    def constant(self, values: Any, dtype: DType | None = None, *, shared: bool = True) -> str:
         dtype = dtype or self.output.dtype
         array = _constant(values, dtype)
         return self._builder.share(
-            (array.shape, dtype, array.tobytes()),
+            (array.shape, dtype, array.tobytes(), "" if shared else self._node.name),
             "constant",
             lambda name: Initializer(name, array.shape, dtype, lambda: array, fixed=True),
         )

@@ -134,10 +134,11 @@ def _of_nodes(model: onnx.ModelProto) -> Iterator[tuple[onnx.NodeProto, str, _To
     known, opsets = numbers(model), _opsets(model.opset_import)
     own = {(function.domain, function.name) for function in model.functions}
     sources: dict[str, str] = {}
+    makers = {name: node for node in model.graph.node for name in node.output}
     for node in model.graph.node:
         op, told = _operator(node, opsets, own)
         yield node, op, told
-        for row in _of_item(_item(node, op, values, known, sources), told):
+        for row in _of_item(_item(node, op, values, known, sources, makers), told):
             yield node, op, row
         stem = next((sources[name] for name in node.input if name in sources), op)
         sources |= dict.fromkeys(node.output, stem if op in ELEMENTWISE else op)
@@ -155,6 +156,7 @@ def _item(
     values: Mapping[str, OnnxValue],
     known: Mapping[str, Array],
     sources: Mapping[str, str],
+    makers: Mapping[str, onnx.NodeProto],
 ) -> Item:
     return Item(
         op=op,
@@ -163,6 +165,7 @@ def _item(
         constants=tuple(known.get(name) for name in node.input),
         results=tuple(values.get(k, OnnxValue(k)) if k else None for k in node.output),
         sources=tuple(sources.get(name, "") for name in node.input),
+        makers=makers,
     )
 
 

@@ -12,9 +12,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from graphcnn.ops.forms import overreaching, pads_of_windows, to_one_column
-from graphcnn.targets import IMAGE_OPERATORS
+from graphcnn.targets import FUSED, IMAGE_OPERATORS
 
-from .item import CONVOLUTIONS, POOLS, REDUCTIONS, Item, NotKnown
+from .item import CONVOLUTIONS, POOLS, REDUCTIONS, Item, NotKnown, attributes
 
 if TYPE_CHECKING:
     import onnx
@@ -134,6 +134,25 @@ def _stretching(item: Item) -> list[bool]:
     return [a != b for a, b in zip(one[1:], other[1:], strict=True)] if alike else []
 
 
+def _ends_alike(item: Item) -> bool:
+    """Whether a product ends as a HardSwish, a Mish or a Gelu does that begins with other values.
+
+    OpenCV holds the operators against these, and not that the values are the same.
+    """
+    names = [value.name if value else "" for value in item.operands]
+    for place in (0, 1):
+        one, other, half = names[place], names[1 - place], item.constants[1 - place]
+        steep = item.makers.get(one)
+        gates = item.roots(one, "Tanh", "Softplus")
+        if steep and abs(attributes(steep).get("alpha", 0.2) - 1 / 6) < 1e-8:
+            gates = item.roots(one, "HardSigmoid")
+        if gates and other not in gates:
+            return True
+        if item.roots(one, "Mul", "Add", "Erf") and (half is None or (half != 0.5).any()):
+            return True
+    return False
+
+
 def _whole_power(item: Item) -> bool:
     """Whether a number below zero is raised to a whole power, its square apart."""
     exponents = item.number("exponent", 1)
@@ -154,8 +173,8 @@ def _asymmetric(item: Item) -> bool:
     return _linear(item) and kind == "asymmetric"
 
 
-def _one_row(item: Item) -> bool:
-    return _linear(item) and item.rank == 4 and item.shape[2] == 1 != item.shape[3]
+def _one_line(item: Item) -> bool:
+    return _linear(item) and item.rank == 4 and 1 in item.shape[2:]
 
 
 def _other_scale(item: Item) -> bool:
@@ -267,6 +286,15 @@ FORMS: dict[str, Form] = {
     "an Add that stretches": Form(
         ("Add",), lambda i: any(_stretching(i)), "a Sub of its Neg, or a Resize before it"
     ),
+    "a product that ends as another function": Form(
+        ("Mul",), _ends_alike, "an Identity of the factor, or 0.5 erf + 0.5 for 0.5 (erf + 1)"
+    ),
+    "Tanh without bounds": Form(
+        ("Tanh",), lambda i: i.maker(0) not in ("Clip", "Softplus"), "a Clip to 20 before it"
+    ),
+    "BatchNormalization of a function": Form(
+        ("BatchNormalization",), lambda i: i.maker(0) in FUSED, "an Identity before it"
+    ),
     "ReduceL2 of one element": Form(("ReduceL2",), _one_element, "an Abs"),
     "InstanceNormalization 1D": Form(
         ("InstanceNormalization",), _rank(1), "a value of two spatial axes, one of size 1"
@@ -295,7 +323,9 @@ FORMS: dict[str, Form] = {
     "Resize 1D": Form(("Resize",), _rank(1), "an UpSampling2D of height 1"),
     "Resize 3D": Form(("Resize",), _rank(3), _PLANES),
     "linear Resize, asymmetric": Form(("Resize",), _asymmetric, "half_pixel or align_corners"),
-    "linear Resize of one row": Form(("Resize",), _one_row, "a Concatenate of it with itself"),
+    "linear Resize of one row or column": Form(
+        ("Resize",), _one_line, "a Concatenate of it with itself"
+    ),
     "cubic Resize": Form(
         ("Resize",), lambda i: i.text("mode", "nearest") == "cubic", "interpolation: bilinear"
     ),
@@ -367,11 +397,19 @@ def _batch_untold(graph: onnx.GraphProto) -> bool:
 
 
 def _twice(graph: onnx.GraphProto) -> bool:
-    """Whether an output is another one under a second name."""
+    """Whether an output is another one, or an input, under a second name."""
     names = [item.name for item in graph.output]
     copies = {n.output[0]: n.input[0] for n in graph.node if n.op_type == "Identity"}
     values = [copies.get(name, name) for name in names]
-    return len(set(values)) < len(values)
+    inputs = {item.name for item in graph.input}
+    return len(set(values)) < len(values) or any(copies.get(name) in inputs for name in names)
+
+
+def _left_twice(graph: onnx.GraphProto) -> bool:
+    """Whether a constant multiplies several matrices from the left."""
+    constants = {tensor.name for tensor in graph.initializer}
+    lefts = [n.input[0] for n in graph.node if n.op_type == "MatMul" and n.input[0] in constants]
+    return len(set(lefts)) < len(lefts)
 
 
 FILE_FORMS: dict[str, tuple[Callable[[onnx.GraphProto], bool], str]] = {
@@ -379,6 +417,7 @@ FILE_FORMS: dict[str, tuple[Callable[[onnx.GraphProto], bool], str]] = {
     "inputs of several ranks": (_ranks, "a fixed --batch, or images of 1x1 for vectors"),
     "outputs that are one value": (_twice, "one output for it"),
     "outputs that are inputs": (_passed_on, "outputs that are layers"),
+    "constants twice from the left": (_left_twice, "a copy of the constant"),
     "open height and width": (_open, "sizes that are known: --input-shape"),
     "uint8 input": (_bytes, "float32 pixels, without --preprocess embed"),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .values import OnnxValue
@@ -63,6 +63,7 @@ class Item:
         constants: The values of those operands that are small constants, None for the others.
         results: What it makes; None for one that is left out.
         sources: The operators that the operands stem from, past functions of each element.
+        makers: The nodes of the file, by what they make.
     """
 
     op: str
@@ -71,6 +72,7 @@ class Item:
     constants: tuple[Array | None, ...]
     results: tuple[OnnxValue | None, ...]
     sources: tuple[str, ...] = ()
+    makers: Mapping[str, onnx.NodeProto] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int | str, ...]:
@@ -139,6 +141,20 @@ class Item:
         if value is None or value.shape is None:
             raise NotKnown
         return value.shape
+
+    def roots(self, name: str, *ops: str) -> list[str]:
+        """What a value is made of by some operators, the last first; empty if by others."""
+        maker = self.makers.get(name)
+        if maker is None or maker.op_type != ops[0]:
+            return []
+        given = list(maker.input)
+        return [root for x in given for root in self.roots(x, *ops[1:])] if ops[1:] else given
+
+    def maker(self, index: int) -> str:
+        """The operator that an operand is the result of; empty for none."""
+        value = self.operands[index]
+        node = self.makers.get(value.name) if value else None
+        return node.op_type if node else ""
 
     def number(self, key: str, index: int) -> list[float]:
         """Numbers that are an attribute, or since a later opset an input.

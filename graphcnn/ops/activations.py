@@ -21,7 +21,7 @@ from graphcnn.options import build, name_and_options, shorten
 from graphcnn.types import DType, TensorType, sample_axis
 from graphcnn.weights import WeightSpec
 
-from .forms import parametric, softsign, thresholded
+from .forms import parametric, softsign, tanh, thresholded
 from .op import (
     OPS,
     Cost,
@@ -293,6 +293,9 @@ class GELU(ActivationFunction):
 
     def apply(self, ctx: Lowering, x: str) -> str:
         inner = self._tanh(ctx, x) if self.approximate else self._erf(ctx, x)
+        if not ctx.takes("a product that ends as another function"):
+            shared = ctx.emit("Mul", [inner, ctx.constant(0.5)])
+            return ctx.emit("Mul", [x, ctx.emit("Add", [shared, ctx.constant(0.5)])])
         # In this order: MNN makes its own, coarser function of x * (1 + erf) * 0.5.
         half = ctx.emit("Mul", [x, ctx.constant(0.5)])
         return ctx.emit("Mul", [half, ctx.emit("Add", [inner, ctx.constant(1.0)])])
@@ -304,7 +307,7 @@ class GELU(ActivationFunction):
         scale = math.sqrt(2 / math.pi)
         cubic = ctx.emit("Mul", [ctx.emit("Mul", [x, x]), ctx.constant(scale * 0.044715)])
         factor = ctx.emit("Add", [cubic, ctx.constant(scale)])
-        return ctx.emit("Tanh", [ctx.emit("Mul", [factor, x])])
+        return tanh(ctx, ctx.emit("Mul", [factor, x]))
 
 
 @function("celu")
@@ -351,16 +354,22 @@ def _fixed(
     return made
 
 
+def _sixth(ctx: Lowering) -> float:
+    """1 / 6 in float32, or the number after it where OpenCV would see a HardSwish's in it."""
+    exact = ctx.takes("a product that ends as another function")
+    return 1 / 6 if exact else 1 / 6 * (1 + 2**-23)
+
+
 _fixed("linear", 0, lambda ctx, x: x, "The input itself.")
 Sigmoid = _fixed("sigmoid", 4, "Sigmoid", "``1 / (1 + exp(-x))``.", non_negative=True)
-_fixed("tanh", 4, "Tanh", "The hyperbolic tangent.")
+_fixed("tanh", 4, tanh, "The hyperbolic tangent.")
 _fixed("selu", 4, "Selu", "Self-normalizing ELU. Source: Klambauer et al. 2017.")
 _fixed("softplus", 3, "Softplus", "``log(1 + exp(x))``.", non_negative=True)
 _fixed("softsign", 3, softsign, "``x / (1 + abs(x))``.")
 HardSigmoid = _fixed(
     "hard_sigmoid",
     4,
-    lambda ctx, x: ctx.emit("HardSigmoid", [x], alpha=1 / 6, beta=0.5),
+    lambda ctx, x: ctx.emit("HardSigmoid", [x], alpha=_sixth(ctx), beta=0.5),
     "``relu6(x + 3) / 6``.",
     non_negative=True,
 )

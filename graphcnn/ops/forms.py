@@ -17,6 +17,9 @@ _DIFFERING = "uneven pads of MaxPool but after each axis alike"
 _STEEP = 1e30
 """A difference of float32 numbers times this is 1 or more in magnitude, if it is 1e-30 or more."""
 
+_FLAT = 20.0
+"""The hyperbolic tangent is 1 from here on."""
+
 _MOST_POSITIONS = 25
 """Of a kernel that moves values: one of 5x5 costs less than two that each read them all."""
 
@@ -220,7 +223,8 @@ def selected(ctx: Lowering, x: str, axis: int, places: Any) -> str:
     size = ctx.layouts[0].sizes(ctx.inputs[0])[axis - 1]
     chosen = np.eye(int(str(size)))[np.asarray(places, int)]
     if from_left:
-        return ctx.emit("MatMul", [ctx.constant(chosen), x])
+        shared = ctx.takes("constants twice from the left")
+        return ctx.emit("MatMul", [ctx.constant(chosen, shared=shared), x])
     return ctx.emit("MatMul", [x, ctx.constant(chosen.T)])
 
 
@@ -251,6 +255,13 @@ def thresholded(ctx: Lowering, x: str, threshold: float) -> str:
     steep = ctx.emit("Mul", [above, ctx.constant(_STEEP)])
     step = ctx.emit("Clip", [steep, ctx.constant(0.0), ctx.constant(1.0)])
     return ctx.emit("Mul", [x, step])
+
+
+def tanh(ctx: Lowering, x: str) -> str:
+    """Emit the hyperbolic tangent, between bounds where numbers beyond them would give none."""
+    if not ctx.takes("Tanh without bounds"):
+        x = ctx.emit("Clip", [x, ctx.constant(-_FLAT), ctx.constant(_FLAT)])
+    return ctx.emit("Tanh", [x])
 
 
 def softsign(ctx: Lowering, x: str) -> str:

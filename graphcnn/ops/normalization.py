@@ -21,6 +21,7 @@ from msgspec import Meta
 from graphcnn.errors import OptionError, ShapeError
 from graphcnn.initializers import Initializer, Ones, Zeros
 from graphcnn.regularizers import Regularizer
+from graphcnn.targets import FUSED
 from graphcnn.types import FIRST, Dim, DType, TensorType, sample_axis
 from graphcnn.weights import WeightSpec
 
@@ -99,7 +100,10 @@ class BatchNormalization(AffineOp):
         gamma = vector("gamma") if self.scale else ctx.constant([1.0] * channels)
         beta = vector("beta") if self.center else ctx.constant([0.0] * channels)
         statistics = [vector("moving_mean"), vector("moving_variance")]
-        operands = [ctx.operands[0], gamma, beta, *statistics]
+        (x,) = ctx.operands
+        if ctx.maker(x) in FUSED and not ctx.takes("BatchNormalization of a function"):
+            x = ctx.emit("Identity", [x])
+        operands = [x, gamma, beta, *statistics]
         return ctx.emit("BatchNormalization", operands, epsilon=self.epsilon)
 
 

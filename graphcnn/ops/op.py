@@ -138,6 +138,10 @@ class Lowering(Protocol):
         """Add one ONNX node and return the name of its value."""
         ...
 
+    def maker(self, value: str) -> str:
+        """The ONNX operator that a value is the result of; empty for an input."""
+        ...
+
     def emit_part(
         self, op_type: str, operands: Sequence[str], part: int, parts: int, **attributes: Any
     ) -> str:
@@ -169,8 +173,14 @@ class Lowering(Protocol):
         """
         ...
 
-    def constant(self, values: Any, dtype: DType | None = None) -> str:
-        """Add small fixed numbers, of the result's own type unless given, as an initializer."""
+    def constant(self, values: Any, dtype: DType | None = None, *, shared: bool = True) -> str:
+        """Add small fixed numbers, of the result's own type unless given, as an initializer.
+
+        Args:
+            values: The numbers.
+            dtype: Their element type.
+            shared: Whether other layers may use the same initializer.
+        """
         ...
 
     def channel_constant(self, values: Any) -> str:

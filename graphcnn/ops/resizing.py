@@ -217,6 +217,10 @@ class RepeatVector(Op):
 
 def resize(ctx: Lowering, x: str, scales: list[float], *, linear: bool) -> str:
     """Emit a Resize in the forms that runtimes agree on: half-pixel linear, or repetition."""
+    sizes = ctx.inputs[0].spatial
+    narrow = linear and 1 in sizes and not ctx.takes("linear Resize of one row or column")
+    if narrow and set(sizes) == {1}:
+        linear = False  # Of one number both are the same.
     form = (
         {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
         if linear
@@ -226,8 +230,10 @@ def resize(ctx: Lowering, x: str, scales: list[float], *, linear: bool) -> str:
             "nearest_mode": "floor",
         }
     )
-    if linear and ctx.inputs[0].spatial[0] == 1 and not ctx.takes("linear Resize of one row"):
-        x, scales = ctx.emit("Concat", [x, x], axis=2), [1.0, 1.0, scales[2] / 2, scales[3]]
+    if narrow and linear:
+        axis = 2 + sizes.index(1)
+        x = ctx.emit("Concat", [x, x], axis=axis)
+        scales = [s / 2 if place == axis else s for place, s in enumerate(scales)]
     return ctx.emit("Resize", [x, "", ctx.constant(scales, DType.float32)], **form)
 
 

@@ -280,6 +280,9 @@ def _elementwise() -> Iterator[tuple[str, onnx.ModelProto]]:
         yield f"{op} of a vector", model(op, shape=(12,))
     for op in _POSITIVE:
         yield f"positive {op}", model(op)
+    large = helper.make_node("Mul", ["x", "c"], ["l"], name="l")
+    tanh = helper.make_node("Tanh", ["l"], ["y"], name="Tanh")
+    yield "Tanh of large numbers", graph_of([large, tanh], IMAGE, IMAGE, {"c": _scalar(99.0)})
     yield "Elu, alpha", model("Elu", alpha=0.3)
     yield "Celu, alpha", model("Celu", alpha=2.0)
     yield "HardSigmoid, alpha", model("HardSigmoid", alpha=1 / 6, beta=0.5)
@@ -321,6 +324,7 @@ def _elementwise() -> Iterator[tuple[str, onnx.ModelProto]]:
     yield "stretching Add", _stretching("Add")
     yield "stretching Mul", _stretching("Mul")
     yield from _stretched_convolutions()
+    yield from _alike()
     yield "stretching both", _stretching("Add", both=True)
     for op in ("Softmax", "LogSoftmax"):
         yield f"{op} of a vector", model(op, shape=(12,), axis=1)
@@ -341,6 +345,39 @@ def _stretched_convolutions() -> Iterator[tuple[str, onnx.ModelProto]]:
     small = helper.make_node("Conv", ["x", "w"], ["b"], name="b", kernel_shape=[9, 8])
     plus = helper.make_node("Add", ["a", "b"], ["y"], name="Add")
     yield "Add, stretched", graph_of([first, small, plus], IMAGE, IMAGE, weights)
+
+
+def _alike() -> Iterator[tuple[str, onnx.ModelProto]]:
+    """Products, and a normalization, that OpenCV joins with what comes before them."""
+    nodes = [helper.make_node("Elu", ["x"], ["e"], name="e")]
+    gate = helper.make_node("HardSigmoid", ["e"], ["g"], alpha=1 / 6, beta=0.5, name="g")
+    times = helper.make_node("Mul", ["x", "g"], ["y"], name="Mul")
+    yield "Mul by a HardSigmoid of another", graph_of([*nodes, gate, times], IMAGE, IMAGE)
+    other = helper.make_node("HardSigmoid", ["e"], ["g"], alpha=0.2, beta=0.5, name="g")
+    yield "Mul by a HardSigmoid of 0.2", graph_of([*nodes, other, times], IMAGE, IMAGE)
+    gelu = [
+        helper.make_node("Div", ["x", "root"], ["d"], name="d"),
+        helper.make_node("Erf", ["d"], ["e"], name="e"),
+        helper.make_node("Add", ["e", "one"], ["a"], name="a"),
+        helper.make_node("Mul", ["x", "a"], ["m"], name="m"),
+        helper.make_node("Mul", ["m", "half"], ["y"], name="Mul"),
+    ]
+    ends = {"root": _scalar(2**0.5), "one": _scalar(1.0)}
+    yield "Mul by 3 of half a Gelu", graph_of(gelu, IMAGE, IMAGE, {**ends, "half": _scalar(3.0)})
+    point = {"kernel_shape": [1, 1], "pads": [0] * 4, "strides": [1, 1]}
+    joined = [
+        helper.make_node("Conv", ["x", "w"], ["c"], name="c", **point),
+        helper.make_node("Sigmoid", ["c"], ["t"], name="t"),
+        helper.make_node("BatchNormalization", ["t", "g", "b", "m", "v"], ["y"], name="norm"),
+    ]
+    numbers = {"g": _f(4), "b": _f(4), "m": _f(4), "v": abs(_f(4)) + 1}
+    weights = {"w": _f(4, 4, 1, 1), **numbers}
+    yield "BatchNormalization of a function", graph_of(joined, IMAGE, IMAGE, weights)
+    twice = [
+        helper.make_node("MatMul", ["l", "x"], ["a"], name="a"),
+        helper.make_node("MatMul", ["l", "a"], ["y"], name="b"),
+    ]
+    yield "MatMul, a constant twice", graph_of(twice, IMAGE, IMAGE, {"l": _f(9, 9)})
 
 
 def _stretching(op: str, both: bool = False) -> onnx.ModelProto:
@@ -441,6 +478,11 @@ def _moves() -> Iterator[tuple[str, onnx.ModelProto]]:
     yield "Resize, linear asymmetric", model("Resize", None, two, mode="linear", **skew)
     row = model("Resize", None, two, shape=(4, 1, 8), mode="linear", **half)
     yield "Resize, linear, one row", row
+    point = helper.make_node("GlobalAveragePool", ["x"], ["p"], name="p")
+    conv = helper.make_node("Conv", ["p", "w"], ["c"], kernel_shape=[1, 1], name="c")
+    wide = helper.make_node("Resize", ["c", "", "s"], ["y"], mode="linear", name="Resize", **half)
+    ends = {"w": _f(4, 4, 1, 1), "s": _scales(1.0, 1.0, 9.0, 8.0)}
+    yield "Resize, linear, of a point", graph_of([point, conv, wide], IMAGE, IMAGE, ends)
     yield "Resize, cubic", model("Resize", None, two, mode="cubic", **half)
     for label, scales, shape in (
         ("1D", _scales(1.0, 1.0, 3.0), (4, 9)),

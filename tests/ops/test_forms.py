@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import onnx
@@ -12,7 +12,22 @@ import pytest
 import graphcnn
 from graphcnn.errors import ErrorGroup
 from graphcnn.graph import Graph
-from graphcnn.ops import Conv2D, Dense, Max, Mean, Op, ReLU, ZeroPadding2D
+from graphcnn.ops import (
+    Activation,
+    Add,
+    BatchNormalization,
+    Conv2D,
+    Dense,
+    GlobalAveragePooling2D,
+    Max,
+    Mean,
+    Multiply,
+    Op,
+    ReLU,
+    Rescaling,
+    Resizing,
+    ZeroPadding2D,
+)
 from graphcnn.types import DType, symbol
 from tests.onnx_checks import run
 
@@ -96,3 +111,86 @@ def test_strides_of_a_width_that_is_not_known(tmp_path: Path) -> None:
     graph.outputs["y"] = graph.add(op, graph.input("x", (9, symbol("W"), 1)), name="conv")
     with pytest.raises(ErrorGroup, match="strides of the width to one column: openvino gives"):
         graphcnn.compile(graph, tmp_path / "m.onnx", target="openvino")
+
+
+def _alike(graph: Graph, folder: Path) -> dict[str, list[onnx.NodeProto]]:
+    """The nodes for a target each; both give the same numbers."""
+    nodes, found = {}, {}
+    x = np.random.default_rng(0).normal(size=(2, 9, 8, 3)).astype(np.float32)
+    for target in ("portable", "onnxruntime"):
+        path = folder / f"{target}.onnx"
+        graphcnn.compile(graph, path, target=target)
+        nodes[target] = list(onnx.load(path).graph.node)
+        (found[target],) = run(path, {"x": x}).values()
+    np.testing.assert_allclose(found["portable"], found["onnxruntime"], rtol=1e-5, atol=1e-6)
+    return nodes
+
+
+@pytest.mark.parametrize("function", ["hard_sigmoid", "gelu"])
+def test_a_gate_is_not_taken_for_another_function(function: str, tmp_path: Path) -> None:
+    graph = Graph("gate")
+    image = graph.add(Activation(activation="gelu"), graph.input("x", (9, 8, 3)), name="image")
+    mean = graph.add(GlobalAveragePooling2D(keepdims=True), image, name="mean")
+    gate = graph.add(Activation(activation=function), mean, name="gate")
+    graph.outputs["y"] = graph.add(Multiply(), [image, gate], name="scaled")
+    assert len({*map(len, _alike(graph, tmp_path).values())}) == 1
+
+
+@pytest.mark.parametrize("function", ["elu", "silu", "relu", None])
+def test_normalization_of_a_function(function: str | None, tmp_path: Path) -> None:
+    graph = Graph("norm")
+    conv = graph.add(
+        Conv2D(filters=3, kernel_size=1, activation=function), graph.input("x", (9, 8, 3)), name="c"
+    )
+    norm = graph.add(BatchNormalization(epsilon=0.1), conv, name="norm")
+    graph.outputs["y"] = graph.add(Add(), [conv, norm], name="sum")
+    nodes = _alike(graph, tmp_path)
+    apart = [node for node in nodes["portable"] if node.op_type == "Identity"]
+    assert len(apart) == (function in ("elu", "silu"))
+    assert len(nodes["portable"]) == len(nodes["onnxruntime"]) + len(apart)
+
+
+def test_two_resizings_share_no_matrix_from_the_left(tmp_path: Path) -> None:
+    graph = Graph("twice")
+    x = graph.input("x", (9, 8, 3))
+    op = Resizing(height=13, width=5, interpolation="nearest")
+    both = [graph.add(op, value, name=value + "r") for value in (x, graph.add(ReLU(), x, name="a"))]
+    graph.outputs["y"] = graph.add(Add(), both, name="sum")
+    nodes = _alike(graph, tmp_path)["portable"]
+    lefts = [node.input[0] for node in nodes if node.op_type == "MatMul"][::2]
+    assert len(lefts) == len(set(lefts)) == 2
+
+
+@pytest.mark.parametrize("sizes", [(1, 4), (4, 1), (1, 1)])
+def test_a_linear_resize_of_a_line(sizes: tuple[int, int], tmp_path: Path) -> None:
+    axes = tuple(axis for axis, size in enumerate(sizes, start=1) if size == 1)
+    graph = Graph("line")
+    line = graph.add(Mean(axis=axes, keepdims=True), graph.input("x", (9, 8, 3)), name="line")
+    graph.outputs["y"] = graph.add(Resizing(height=7, width=13), line, name="wide")
+    wide = _alike(graph, tmp_path)["portable"][-1]
+    mode = next(item.s for item in wide.attribute if item.name == "mode")
+    assert mode == (b"nearest" if sizes == (1, 1) else b"linear")
+
+
+@pytest.mark.parametrize("function", ["tanh", {"gelu": {"approximate": True}}])
+def test_a_tangent_of_large_numbers(function: Any, tmp_path: Path) -> None:
+    graph = Graph("tangent")
+    large = graph.add(Rescaling(scale=99.0), graph.input("x", (9, 8, 3)), name="large")
+    graph.outputs["y"] = graph.add(Activation(activation=function), large, name="tangent")
+    nodes = {
+        target: [n.op_type for n in found] for target, found in _alike(graph, tmp_path).items()
+    }
+    place = nodes["portable"].index("Tanh")
+    assert nodes["portable"][place - 1] == "Clip"
+    assert "Clip" not in nodes["onnxruntime"]
+
+
+def test_an_input_that_is_given_back_is_computed(tmp_path: Path) -> None:
+    graph = _network(ReLU())
+    graph.outputs["image"] = "x"
+    kinds = {}
+    for target in ("portable", "opencv"):
+        path = tmp_path / f"{target}.onnx"
+        graphcnn.compile(graph, path, target=target)
+        kinds[target] = onnx.load(path).graph.node[-1].op_type
+    assert kinds == {"portable": "Max", "opencv": "Identity"}
