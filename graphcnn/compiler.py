@@ -162,7 +162,8 @@ def compile(
 
         inputs = [node.name for node in graph.inputs]
         check_precision(precision, quantization, external_data, inputs)
-    runtimes = choose(target, precision, [*needed(preprocess, postprocess), *_open_sizes(graph)])
+    needs = [*needed(preprocess, postprocess), *_given_sizes(graph, batch)]
+    runtimes = choose(target, precision, needs)
     check_target(path, force)
     if isinstance(weights, str | Path) and Path(weights).resolve() == path.resolve():
         raise ExportError(f"{path} holds the weights", hint="write the model to another file")
@@ -284,10 +285,14 @@ def _check_fit(model: onnx.ModelProto, runtimes: Targets, graph: Graph) -> None:
         raise ErrorGroup(errors.values())
 
 
-def _open_sizes(graph: Graph) -> list[str]:
-    """The form that a file has where sizes of the inputs are not known."""
-    known = not any(graph.type(node.name).symbolic for node in graph.inputs)
-    return [] if known else ["open height and width"]
+def _given_sizes(graph: Graph, batch: int | None) -> list[str]:
+    """The forms that a file has by the sizes of its inputs, and its batch."""
+    several = (graph.batch if batch is None else batch) or 1
+    forms = {
+        "open height and width": any(graph.type(node.name).symbolic for node in graph.inputs),
+        "a batch of several samples": several > 1,
+    }
+    return [name for name, held in forms.items() if held]
 
 
 def _weights(graph: Graph, weights: WeightStore | None, seed: int) -> WeightStore:

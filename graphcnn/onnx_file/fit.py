@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .item import Array
 
 _STANDARD = ("", "ai.onnx")
+_FORBIDDEN = "does not take what ONNX's rules forbid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,9 @@ def misfits(model: onnx.ModelProto, targets: Targets) -> list[Misfit]:
         targets: The runtimes.
     """
     rows = [(None, "", told) for told in _of_file(model)]
-    found = [_misfit(*row, targets) for row in chain(rows, _of_nodes(model))]
+    found = [
+        _misfit(*row, targets) for row in chain(rows, _not_made(model.graph), _of_nodes(model))
+    ]
     return [item for item in found if item]
 
 
@@ -111,6 +114,28 @@ def _of_file(model: onnx.ModelProto) -> Iterator[_Told]:
             yield _form(name, instead)
 
 
+_Node = tuple["onnx.NodeProto | None", str, _Told]
+
+
+def _not_made(graph: onnx.GraphProto, outer: Set[str] = frozenset()) -> Iterator[_Node]:
+    """The values that are taken and that nothing makes before; `outer` are those of graphs around.
+
+    What a file's own functions take is left to onnxruntime, which alone has any.
+    """
+    made = {"", *outer, *(item.name for item in (*graph.input, *graph.initializer))}
+    made |= {item.values.name for item in graph.sparse_initializer}
+    for node in graph.node:
+        yield from ((node, node.op_type, _missing(name)) for name in node.input if name not in made)
+        for inner in _graphs(node):
+            yield from _not_made(inner, made)
+        made.update(node.output)
+    yield from ((None, "", _missing(item.name)) for item in graph.output if item.name not in made)
+
+
+def _missing(name: str) -> _Told:
+    return f"{name!r:.80}, which nothing makes", lambda profile: _FORBIDDEN, None
+
+
 def _most(found: int, most: int) -> str | None:
     return f"takes at most {most}" if found > most else None
 
@@ -133,15 +158,15 @@ def _of_nodes(model: onnx.ModelProto) -> Iterator[tuple[onnx.NodeProto, str, _To
     values = inferred(model) | {value.name: value for value in constants(model)}
     known, opsets = numbers(model), _opsets(model.opset_import)
     own = {(function.domain, function.name) for function in model.functions}
-    sources: dict[str, str] = {}
+    sources = dict.fromkeys((value.name for value in constants(model)), "Constant")
     makers = {name: node for node in model.graph.node for name in node.output}
     for node in model.graph.node:
         op, told = _operator(node, opsets, own)
         yield node, op, told
-        for row in _of_item(_item(node, op, values, known, sources, makers), told):
+        item = _item(node, op, values, known, sources, makers, opsets.get("", 0))
+        for row in _of_item(item, told):
             yield node, op, row
-        stem = next((sources[name] for name in node.input if name in sources), op)
-        sources |= dict.fromkeys(node.output, stem if op in ELEMENTWISE else op)
+        sources |= dict.fromkeys(node.output, item.stem if op in ELEMENTWISE else op)
         yield from _inside(node, opsets, own)
     for function in model.functions:
         inner = _opsets(function.opset_import)
@@ -157,6 +182,7 @@ def _item(
     known: Mapping[str, Array],
     sources: Mapping[str, str],
     makers: Mapping[str, onnx.NodeProto],
+    opset: int,
 ) -> Item:
     return Item(
         op=op,
@@ -166,6 +192,8 @@ def _item(
         results=tuple(values.get(k, OnnxValue(k)) if k else None for k in node.output),
         sources=tuple(sources.get(name, "") for name in node.input),
         makers=makers,
+        known=known,
+        opset=opset,
     )
 
 
@@ -174,7 +202,7 @@ def _of_item(item: Item, operator: _Told) -> Iterator[_Told]:
     try:
         forms = forms_of(item)
     except ValueError:
-        yield "malformed", lambda profile: "does not take what ONNX's rules forbid", None
+        yield "malformed", lambda profile: _FORBIDDEN, None
         return
     for name in forms:
         instead = FORMS[name].instead
@@ -194,11 +222,18 @@ def _inside(
     node: onnx.NodeProto, opsets: Mapping[str, int], own: Set[tuple[str, str]]
 ) -> Iterator[tuple[onnx.NodeProto, str, _Told]]:
     """The operators of the graphs in a node; it alone is refused where these were not tried."""
+    for graph in _graphs(node):
+        for item in graph.node:
+            yield item, *_operator(item, opsets, own)
+            yield from _inside(item, opsets, own)
+
+
+def _graphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
+    """The graphs in a node."""
     for attribute in node.attribute:
-        for graph in [*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])]:
-            for item in graph.node:
-                yield item, *_operator(item, opsets, own)
-                yield from _inside(item, opsets, own)
+        yield from attribute.graphs
+        if attribute.HasField("g"):
+            yield attribute.g
 
 
 def _operator(

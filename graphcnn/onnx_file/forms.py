@@ -29,8 +29,6 @@ _GLOBAL = ("GlobalAveragePool", "GlobalMaxPool")
 _UINT8 = 2
 """What onnx calls it, which is imported where it is used."""
 
-_PLANES = "a network of two spatial axes"
-
 
 @dataclass(frozen=True, slots=True)
 class Form:
@@ -39,12 +37,12 @@ class Form:
     Attributes:
         ops: The operators that have it.
         holds: Whether a node of these has it.
-        instead: What does the same, for people.
+        instead: What does the same, for people, where something does.
     """
 
     ops: tuple[str, ...]
     holds: Callable[[Item], bool]
-    instead: str
+    instead: str | None = None
 
 
 def _pads(item: Item) -> tuple[list[int], list[int]]:
@@ -190,14 +188,59 @@ def _one_line(item: Item) -> bool:
 
 
 def _other_scale(item: Item) -> bool:
-    """Whether a linear resize has scales that are not the ratios of its sizes."""
-    scales = item.number("scales", 2) if _linear(item) else []
+    """Whether a resize has scales that are not the ratios of its sizes, or may be none."""
+    scales = item.number("scales", 2)
     if not scales:
         return False
-    after = item.results[0].shape if item.results[0] else None
-    rows = zip(item.shape, after or (), scales, strict=False)
+    after = (item.results[0].shape if item.results[0] else None) or [""] * len(scales)
+    rows = list(zip(item.shape, after, scales, strict=False))
     known = [(n, m, s) for n, m, s in rows if isinstance(n, int) and isinstance(m, int)]
-    return any(abs(m / n - s) > 1e-5 * s for n, m, s in known)
+    wrong = any(abs(m / n - s) > 1e-5 * s for n, m, s in known)
+    return wrong or (len(known) < len(rows) - 1 and any(s % 1 for s in scales))
+
+
+def _rare_resize(item: Item) -> bool:
+    """Whether a resize is none of those that most tools write.
+
+    These are repetition from the corner, the nearest of the middles by whole factors, and
+    interpolation between the middles or the corners.
+    """
+    given, kind = item.attributes, item.text("coordinate_transformation_mode", "half_pixel")
+    switches = ("antialias", "axes", "exclude_outside")
+    kept = item.text("keep_aspect_ratio_policy", "stretch") != "stretch"
+    if kept or any(map(given.get, switches)) or given.get("cubic_coeff_a", -0.75) != -0.75:
+        return True
+    if item.text("mode", "nearest") != "nearest":
+        return kind not in ("half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric")
+    if kind == "asymmetric":
+        return item.text("nearest_mode", "") != "floor"
+    scales = item.number("scales", 2)
+    whole = bool(scales) and not any(scale % 1 for scale in scales)
+    return kind != "half_pixel" or "nearest_mode" in given or not whole
+
+
+def _left_constant(item: Item) -> bool:
+    """Whether the first of two operands is a constant of several numbers."""
+    return item.sources[0] == "Constant" and any(n != 1 for n in item.shape)
+
+
+def _other_bias(item: Item) -> bool:
+    """Whether the third operand is not one number a column."""
+    if not item.has(2):
+        return False
+    columns = item.shape_of(1)[0 if item.attributes.get("transB") else 1]
+    return item.shape_of(2) != (columns,)
+
+
+def _flattening(item: Item) -> bool:
+    """Whether an opset before 13 makes one axis of several, over which the results sum to 1."""
+    return item.opset < 13 and item.attributes.get("axis", 1) % item.rank != item.rank - 1
+
+
+def _copied_sizes(item: Item) -> bool:
+    """Whether sizes beside the batch are copied into four or more."""
+    sizes = item.number("shape", 1)
+    return len(sizes) > 3 and 0 in sizes[1:]
 
 
 def _steps(item: Item) -> list[float]:
@@ -249,12 +292,20 @@ FORMS: dict[str, Form] = {
         "even number",
     ),
     "dilations of ConvTranspose": Form(("ConvTranspose",), _dilated, "a kernel without dilation"),
-    "ConvTranspose 1D": Form(("ConvTranspose",), _rank(1), _PLANES),
-    "ConvTranspose 3D": Form(("ConvTranspose",), _rank(3), _PLANES),
+    "auto_pad or output_shape of ConvTranspose": Form(
+        ("ConvTranspose",),
+        lambda i: "output_shape" in i.attributes or i.text("auto_pad", "NOTSET") != "NOTSET",
+        "the pads as numbers, and an output_padding",
+    ),
+    "ConvTranspose 1D": Form(("ConvTranspose",), _rank(1), "a Conv2DTranspose of height 1"),
+    "ConvTranspose 3D": Form(("ConvTranspose",), _rank(3)),
     "alpha or beta of Gemm": Form(
         ("Gemm",),
         lambda i: any(i.attributes.get(key, 1.0) != 1.0 for key in ("alpha", "beta")),
         "weights that are scaled",
+    ),
+    "a bias of Gemm that is not one number a column": Form(
+        ("Gemm",), _other_bias, "a bias of one axis"
     ),
     "uneven pads of MaxPool that windows end before": Form(
         ("MaxPool",), _leaves_rest, "pads that the windows fill, or a ZeroPadding before it"
@@ -266,6 +317,9 @@ FORMS: dict[str, Form] = {
         POOLS, lambda i: not i.attributes.get("strides"), "strides of 1, said"
     ),
     "dilations of MaxPool": Form(("MaxPool",), _dilated, "a window without dilation"),
+    "dilations of AveragePool": Form(
+        ("AveragePool",), _dilated, "a depthwise Conv with dilations and weights that are alike"
+    ),
     "uneven pads of AveragePool": Form(
         ("AveragePool",), _uneven, "sizes that are known, so that it is written in pieces"
     ),
@@ -275,15 +329,29 @@ FORMS: dict[str, Form] = {
         "a ZeroPadding before an average without pads",
     ),
     "MaxPool 1D": Form(("MaxPool",), _rank(1), "a MaxPooling2D of height 1"),
-    "MaxPool 3D": Form(("MaxPool",), _rank(3), _PLANES),
+    "MaxPool 3D": Form(("MaxPool",), _rank(3)),
     "AveragePool 1D": Form(("AveragePool",), _rank(1), "an AveragePooling2D of height 1"),
-    "AveragePool 3D": Form(("AveragePool",), _rank(3), _PLANES),
+    "AveragePool 3D": Form(("AveragePool",), _rank(3)),
     "global pool 3D": Form(_GLOBAL, _rank(3), "a Mean or a Max over the axes"),
     "alpha of Celu": Form(
         ("Celu",), lambda i: i.attributes.get("alpha", 1.0) != 1.0, "an elu between two products"
     ),
     "PRelu by element": Form(("PRelu",), _by_element, "shared_axes: [1, 2]"),
     "whole powers beyond 2": Form(("Pow",), _whole_power, "products"),
+    "powers of zero": Form(
+        ("Pow",),
+        lambda i: not i.above_zero(0) and any(n % 1 for n in i.number("exponent", 1)),
+        "a Sqrt for 0.5, or a Max of 1e-37 before it",
+    ),
+    "a constant before Sub or Div": Form(
+        ("Div", "Sub"), _left_constant, "a Neg or a Reciprocal, and the constant after it"
+    ),
+    "LogSoftmax without axis": Form(
+        ("LogSoftmax",), lambda i: "axis" not in i.attributes, "the axis, said"
+    ),
+    "Softmax of several axes, before opset 13": Form(
+        ("LogSoftmax", "Softmax"), _flattening, "opset 13, a Reshape before it and one after"
+    ),
     "extremum of several axes": Form(
         ("ReduceMax", "ReduceMin"),
         lambda i: len(i.number("axes", 1)) > 1,
@@ -304,11 +372,13 @@ FORMS: dict[str, Form] = {
     "a product that ends as another function": Form(
         ("Mul",), _ends_alike, "an Identity of the factor, or 0.5 erf + 0.5 for 0.5 (erf + 1)"
     ),
-    "Tanh without bounds": Form(
-        ("Tanh",), lambda i: i.maker(0) not in ("Clip", "Softplus"), "a Clip to 20 before it"
-    ),
     "BatchNormalization of a function": Form(
         ("BatchNormalization",), lambda i: i.maker(0) in FUSED, "an Identity before it"
+    ),
+    "training_mode of BatchNormalization": Form(
+        ("BatchNormalization",),
+        lambda i: bool(i.attributes.get("training_mode")),
+        "a file that is exported for inference",
     ),
     "ReduceL2 of one element": Form(("ReduceL2",), _one_element, "an Abs"),
     "InstanceNormalization 1D": Form(
@@ -331,12 +401,14 @@ FORMS: dict[str, Form] = {
     "shape arithmetic": Form(
         ("Reshape",), lambda i: not i.number("shape", 1), "a shape that is known, 0 for the batch"
     ),
+    "sizes of 0 beside the batch": Form(("Reshape",), _copied_sizes, "the sizes as numbers"),
+    "negative pads": Form(("Pad",), lambda i: any(n < 0 for n in i.number("pads", 1)), "a Slice"),
     "reduction of everything": Form(REDUCTIONS, _all_axes, "one axis after the other"),
     "reduction of the batch": Form(REDUCTIONS, _of_batch, "axes after the batch"),
-    "negative steps": Form(("Slice",), lambda i: any(s < 0 for s in _steps(i)), "no reversal"),
+    "negative steps": Form(("Slice",), lambda i: any(s < 0 for s in _steps(i))),
     "steps": Form(("Slice",), lambda i: any(abs(s) > 1 for s in _steps(i)), "a MaxPooling of 1"),
     "Resize 1D": Form(("Resize",), _rank(1), "an UpSampling2D of height 1"),
-    "Resize 3D": Form(("Resize",), _rank(3), _PLANES),
+    "Resize 3D": Form(("Resize",), _rank(3)),
     "linear Resize, asymmetric": Form(("Resize",), _asymmetric, "half_pixel or align_corners"),
     "linear Resize of one row or column": Form(
         ("Resize",), _one_line, "a Concatenate of it with itself"
@@ -344,7 +416,10 @@ FORMS: dict[str, Form] = {
     "cubic Resize": Form(
         ("Resize",), lambda i: i.text("mode", "nearest") == "cubic", "interpolation: bilinear"
     ),
-    "linear Resize by other scales than the sizes'": Form(
+    "rare modes of Resize": Form(
+        ("Resize",), _rare_resize, "nearest: asymmetric and floor; linear: half_pixel"
+    ),
+    "Resize by other scales than the sizes'": Form(
         ("Resize",), _other_scale, "scales that are the sizes' ratios"
     ),
     "QDQ, unsigned or with a zero point": Form(
@@ -415,6 +490,16 @@ def _batch_untold(graph: onnx.GraphProto) -> bool:
     )
 
 
+def _unsized(graph: onnx.GraphProto) -> bool:
+    """Whether it is not even told how many axes an output has."""
+    return any(not item.type.tensor_type.HasField("shape") for item in graph.output)
+
+
+def _several(graph: onnx.GraphProto) -> bool:
+    """Whether a batch is of several samples, and of no other number."""
+    return any(dim.dim_value > 1 for kind in _given(graph) for dim in kind.shape.dim[:1])
+
+
 def _twice(graph: onnx.GraphProto) -> bool:
     """Whether an output is another one, or an input, under a second name."""
     names = [item.name for item in graph.output]
@@ -436,6 +521,8 @@ FILE_FORMS: dict[str, tuple[Callable[[onnx.GraphProto], bool], str]] = {
     "inputs of several ranks": (_ranks, "a fixed --batch, or images of 1x1 for vectors"),
     "outputs that are one value": (_twice, "one output for it"),
     "outputs that are inputs": (_passed_on, "outputs that are layers"),
+    "outputs without sizes": (_unsized, "the sizes of the outputs in the file"),
+    "a batch of several samples": (_several, "a batch of any size, or of 1"),
     "constants twice from the left": (_left_twice, "a copy of the constant"),
     "open height and width": (_open, "sizes that are known: --input-shape"),
     "uint8 input": (_bytes, "float32 pixels, without --preprocess embed"),

@@ -62,8 +62,11 @@ class Item:
         operands: What it takes; None for one that is left out.
         constants: The values of those operands that are small constants, None for the others.
         results: What it makes; None for one that is left out.
-        sources: The operators that the operands stem from, past functions of each element.
+        sources: The operators that the operands stem from, past functions of each element;
+            Constant of a weight too.
         makers: The nodes of the file, by what they make.
+        known: The values of the file's small constants, by name.
+        opset: The file's; 0 where it does not say.
     """
 
     op: str
@@ -73,6 +76,8 @@ class Item:
     results: tuple[OnnxValue | None, ...]
     sources: tuple[str, ...] = ()
     makers: Mapping[str, onnx.NodeProto] = field(default_factory=dict)
+    known: Mapping[str, Array] = field(default_factory=dict)
+    opset: int = 0
 
     @property
     def shape(self) -> tuple[int | str, ...]:
@@ -142,6 +147,14 @@ class Item:
             raise NotKnown
         return value.shape
 
+    @property
+    def stem(self) -> str:
+        """The operator that its result stems from, if it is a function of each element."""
+        given = [of for of, value in zip(self.sources, self.operands, strict=True) if value]
+        if set(given) == {"Constant"}:
+            return "Constant"
+        return next((source for source in given if source not in ("", "Constant")), self.op)
+
     def roots(self, name: str, *ops: str) -> list[str]:
         """What a value is made of by some operators, the last first; empty if by others."""
         maker = self.makers.get(name)
@@ -155,6 +168,15 @@ class Item:
         value = self.operands[index]
         node = self.makers.get(value.name) if value else None
         return node.op_type if node else ""
+
+    def above_zero(self, index: int) -> bool:
+        """Whether an operand is the result of a Clip or a Max with a bound above zero."""
+        value = self.operands[index]
+        node = self.makers.get(value.name) if value else None
+        if node is None or node.op_type not in ("Clip", "Max"):
+            return False
+        bounds = [self.known.get(name) for name in node.input[node.op_type == "Clip" : 2]]
+        return any(bound is not None and (bound > 0).all() for bound in bounds)
 
     def number(self, key: str, index: int) -> list[float]:
         """Numbers that are an attribute, or since a later opset an input.

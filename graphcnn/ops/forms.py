@@ -20,6 +20,12 @@ _STEEP = 1e30
 _FLAT = 20.0
 """The hyperbolic tangent is 1 from here on."""
 
+_LEAST = 1.2e-38
+"""The least float32 number that no runtime takes for zero, nearly."""
+
+_SMALL_POWER = 0.2
+"""Higher powers of `_LEAST` are below 3e-8."""
+
 PRODUCTS = ("Div", "Mul")
 
 _MOST_POSITIONS = 25
@@ -254,9 +260,18 @@ def cropped(ctx: Lowering, x: str, ends: list[int], starts: list[int] | None = N
 
 
 def power(ctx: Lowering, x: str, exponent: float) -> str:
-    """Emit a power; a whole one as products where runtimes lose the sign of the base."""
+    """Emit a power; a whole one as products where runtimes lose the sign of the base.
+
+    Where they have none of zero, it is of the least number instead, if that makes no difference.
+    """
+    if exponent < 0 and not ctx.takes("powers of zero"):
+        return ctx.emit("Reciprocal", [power(ctx, x, -exponent)])
     whole = exponent in (3.0, 4.0, 5.0, 6.0)
     if not whole or ctx.takes("whole powers beyond 2"):
+        if exponent % 1 and not ctx.takes("powers of zero") and ctx.output.dtype == DType.float32:
+            if exponent == 0.5:
+                return ctx.emit("Sqrt", [x])
+            x = ctx.emit("Max", [x, ctx.constant(_LEAST)]) if exponent > _SMALL_POWER else x
         return ctx.emit("Pow", [x, ctx.constant(exponent)])
     square = ctx.emit("Mul", [x, x])
     result = square
@@ -277,7 +292,7 @@ def thresholded(ctx: Lowering, x: str, threshold: float) -> str:
 
 def tanh(ctx: Lowering, x: str) -> str:
     """Emit the hyperbolic tangent, between bounds where numbers beyond them would give none."""
-    if not ctx.takes("Tanh without bounds"):
+    if not ctx.prefers("Tanh"):
         x = ctx.emit("Clip", [x, ctx.constant(-_FLAT), ctx.constant(_FLAT)])
     return ctx.emit("Tanh", [x])
 

@@ -151,6 +151,35 @@ def _files() -> Iterator[tuple[str, onnx.ModelProto]]:
     bounds = {"starts": _i(0), "stops": _i(2**31 - 1), "axes": _i(2), "steps": _i(2)}
     slice = helper.make_node("Slice", ["a", *bounds], ["y"], name="Slice")
     yield "Slice after a kernel of 1", graph_of([first, slice], IMAGE, (4, 5, 8), ends | bounds)
+    bounds |= {"starts": _i(-1), "stops": _i(-(2**31)), "steps": _i(-1)}
+    turned = graph_of([first, slice], IMAGE, IMAGE, ends | bounds)
+    yield "Slice, step -1, after a kernel of 1", turned
+    unsized = model("Relu")
+    unsized.graph.output[0].type.tensor_type.ClearField("shape")
+    yield "outputs without sizes", unsized
+    flat = model("Gemm", _f(5, 12), _f(5), transB=1, shape=(12,), batch=4)
+    yield "a batch of several samples", flat
+    yield from _after_convolutions()
+
+
+def _after_convolutions() -> Iterator[tuple[str, onnx.ModelProto]]:
+    """What is wrong after a convolution alone."""
+    conv = helper.make_node("Conv", ["x", "w"], ["c"], kernel_shape=[3, 3], pads=[1] * 4)
+    weights = {"w": _f(4, 4, 3, 3)}
+    mean = helper.make_node("GlobalAveragePool", ["s"], ["y"], name="mean")
+    for op, before in (("Sub", "Identity"), ("Div", "Sigmoid")):
+        function = helper.make_node(before, ["c"], ["f"], name="f")
+        less = helper.make_node(op, ["k", "f"], ["s"], name=op)
+        made = graph_of(
+            [conv, function, less, mean], IMAGE, (4, 1, 1), {**weights, "k": _f(1, 4, 1, 1)}
+        )
+        yield f"{op}, a constant first, after a convolution", made
+    slopes = helper.make_node("PRelu", ["c", "k"], ["y"], name="PRelu")
+    each = graph_of([conv, slopes], IMAGE, IMAGE, {**weights, "k": _f(*IMAGE)})
+    yield "PRelu by element, after a convolution", each
+    sizes = helper.make_node("Reshape", ["c", "k"], ["y"], name="Reshape")
+    copied = graph_of([conv, sizes], IMAGE, (4, 18, 4), {**weights, "k": _i(0, 0, -1, 4)})
+    yield "Reshape, 0 for the channels", copied
 
 
 def _of_any_size() -> onnx.ModelProto:
@@ -217,7 +246,10 @@ def _convolutions() -> Iterator[tuple[str, onnx.ModelProto]]:
     yield "ConvTranspose, dilations", conv("ConvTranspose", dilations=[2, 2])
     yield "ConvTranspose 1D", conv("ConvTranspose", **one, strides=[2])
     yield "ConvTranspose 3D", conv("ConvTranspose", **three, strides=[2, 2, 2])
+    yield "ConvTranspose, output_shape", conv(**turned, pads=None, output_shape=[18, 16])
+    yield "ConvTranspose, auto_pad", conv(**turned, pads=None, auto_pad="SAME_UPPER")
     flat = {"shape": (12,)}
+    yield "Gemm, a bias of two axes", model("Gemm", _f(5, 12), _f(1, 5), transB=1, **flat)
     yield "Gemm, transB", model("Gemm", _f(5, 12), _f(5), transB=1, **flat)
     yield "Gemm, transB, no bias", model("Gemm", _f(5, 12), transB=1, **flat)
     yield "Gemm, not transB", model("Gemm", _f(12, 5), _f(5), **flat)
@@ -267,6 +299,8 @@ def _pools() -> Iterator[tuple[str, onnx.ModelProto]]:
     yield "MaxPool 1D, uneven pads", pool("MaxPool", (3,), **uneven)
     yield "MaxPool, no strides", model("MaxPool", kernel_shape=[2, 2], pads=[0] * 4)
     yield "MaxPool, dilations", pool("MaxPool", dilations=[2, 2])
+    wide = {"strides": [1, 1], "opset": 19}
+    yield "AveragePool, dilations", pool("AveragePool", (2, 2), dilations=[2, 2], **wide)
     yield "AveragePool, counting pads", pool("AveragePool", pads=[1] * 4, count_include_pad=1)
     for op in ("GlobalMaxPool", "GlobalAveragePool"):
         yield op, model(op)
@@ -280,9 +314,6 @@ def _elementwise() -> Iterator[tuple[str, onnx.ModelProto]]:
         yield f"{op} of a vector", model(op, shape=(12,))
     for op in _POSITIVE:
         yield f"positive {op}", model(op)
-    large = helper.make_node("Mul", ["x", "c"], ["l"], name="l")
-    tanh = helper.make_node("Tanh", ["l"], ["y"], name="Tanh")
-    yield "Tanh of large numbers", graph_of([large, tanh], IMAGE, IMAGE, {"c": _scalar(99.0)})
     yield "Elu, alpha", model("Elu", alpha=0.3)
     yield "Celu, alpha", model("Celu", alpha=2.0)
     yield "HardSigmoid, alpha", model("HardSigmoid", alpha=1 / 6, beta=0.5)
@@ -297,6 +328,14 @@ def _elementwise() -> Iterator[tuple[str, onnx.ModelProto]]:
     yield "Pow 4", model("Pow", _scalar(4.0))
     yield "Pow 2", model("Pow", _scalar(2.0))
     yield "Pow 3", model("Pow", _scalar(3.0))
+    above = helper.make_node("Relu", ["x"], ["r"], name="r")
+    least = helper.make_node("Max", ["r", "m"], ["b"], name="b")
+    for exponent in (0.5, 0.7, 1.5):
+        ends = {"m": _scalar(1.2e-38), "e": _scalar(exponent)}
+        for nodes in ([above], [above, least]):
+            powers = helper.make_node("Pow", [nodes[-1].output[0], "e"], ["y"], name="Pow")
+            label = f"Pow {exponent} of a {nodes[-1].op_type}"
+            yield label, graph_of([*nodes, powers], IMAGE, IMAGE, ends)
     yield "PRelu by channel", model("PRelu", _f(4, 1, 1))
     yield "PRelu by element", model("PRelu", _f(*IMAGE))
     yield "PRelu of one number", model("PRelu", _f(1, 1, 1))
@@ -331,6 +370,9 @@ def _elementwise() -> Iterator[tuple[str, onnx.ModelProto]]:
     yield "Conv of a product", graph_of([times, conv], (1, 5, 3), (4, 5, 3), weights)
     yield "stretching both", _stretching("Add", both=True)
     for op in ("Softmax", "LogSoftmax"):
+        yield f"{op}, no axis", model(op)
+        yield f"{op}, opset 11", model(op, axis=1, opset=11)
+        yield f"{op}, opset 11, the last axis", model(op, axis=3, opset=11)
         yield f"{op} of a vector", model(op, shape=(12,), axis=1)
         for axis in (1, 2, 3, -1):
             yield f"{op} {axis}", model(op, axis=axis)
@@ -421,7 +463,7 @@ def graph_of(
 
 def _moves() -> Iterator[tuple[str, onnx.ModelProto]]:
     yield "Flatten", model("Flatten", axis=1)
-    yield "Flatten 2", model("Flatten", axis=2, batch=2)
+    yield "Flatten 2", model("Flatten", axis=2, batch=1)
     yield "Reshape, 0 for the batch", model("Reshape", _i(0, 9, 8, 4))
     yield "Reshape to two sizes", model("Reshape", _i(0, 4, 72))
     yield "Reshape, two joined", model("Reshape", _i(0, 2, -1, 8))
@@ -475,9 +517,14 @@ def _moves() -> Iterator[tuple[str, onnx.ModelProto]]:
     yield "Resize, linear", model("Resize", None, two, mode="linear", **half)
     odd, other = _scales(1.0, 1.0, 7 / 9, 13 / 8), _scales(1.0, 1.0, 7 / 9, 1.7)
     yield "Resize, linear, odd factors", model("Resize", None, odd, mode="linear", **half)
+    skewed = model("Resize", None, other, mode="nearest", **floor)
+    yield "Resize, nearest, other scales", skewed
+    yield from _rare_resizes()
     yield "Resize, linear, other scales", model("Resize", None, other, mode="linear", **half)
     corners = {"coordinate_transformation_mode": "align_corners"}
     yield "Resize, linear align_corners", model("Resize", None, two, mode="linear", **corners)
+    cut = model("Resize", None, other, mode="linear", **corners)
+    yield "Resize, linear align_corners, other scales", cut
     skew = {"coordinate_transformation_mode": "asymmetric"}
     yield "Resize, linear asymmetric", model("Resize", None, two, mode="linear", **skew)
     row = model("Resize", None, two, shape=(4, 1, 8), mode="linear", **half)
@@ -499,6 +546,7 @@ def _moves() -> Iterator[tuple[str, onnx.ModelProto]]:
         model("Pad", _i(0, 0, 0, 0, 0, 0, 1, 1), np.array(np.finfo(np.float32).min)),
     )
     yield "Slice of channels, no steps", model("Slice", _i(1), _i(3), _i(1))
+    yield "Pad, negative", model("Pad", _i(0, 0, -1, -1, 0, 0, -1, -1))
     yield "Squeeze", model("Squeeze", _i(3), shape=(4, 9, 1))
     yield "Unsqueeze", model("Unsqueeze", _i(2), shape=(4, 9))
     before = helper.make_node("Neg", ["x"], ["n"], name="before")
@@ -522,6 +570,22 @@ def _moves() -> Iterator[tuple[str, onnx.ModelProto]]:
     yield "int8, Gemm", _integer_gemm()
     yield "DepthToSpace", model("DepthToSpace", blocksize=2)
     yield "SpaceToDepth", model("SpaceToDepth", blocksize=2, shape=(4, 8, 8))
+
+
+def _rare_resizes() -> Iterator[tuple[str, onnx.ModelProto]]:
+    two, half = _scales(1.0, 1.0, 2.0, 2.0), _scales(1.0, 1.0, 0.5, 0.5)
+    mode, middle = "coordinate_transformation_mode", "half_pixel"
+    for kind, last in (("asymmetric", "ceil"), (middle, "floor"), (middle, "round_prefer_ceil")):
+        made = model("Resize", None, two, mode="nearest", **{mode: kind}, nearest_mode=last)
+        yield f"Resize, nearest {kind} {last}", made
+    small = model("Resize", None, half, mode="nearest", shape=(4, 8, 16))
+    yield "Resize, nearest half-pixel, smaller", small
+    more = {"mode": "linear", mode: middle, "opset": 19}
+    symmetric = model("Resize", None, two, **{**more, mode: "half_pixel_symmetric"})
+    yield "Resize, linear half_pixel_symmetric", symmetric
+    yield "Resize, linear, axes", model("Resize", None, _scales(2.0, 2.0), axes=[2, 3], **more)
+    smooth = model("Resize", None, half, antialias=1, shape=(4, 8, 16), **more)
+    yield "Resize, linear, antialias", smooth
 
 
 def _split() -> onnx.ModelProto:
@@ -703,6 +767,17 @@ def _normalizations() -> Iterator[tuple[str, onnx.ModelProto]]:
     yield "BatchNormalization of a vector", norm((12,))
     yield "BatchNormalization 1D", norm((4, 9))
     yield "BatchNormalization 3D", norm((4, 5, 6, 3))
+    nodes = [
+        helper.make_node(
+            "BatchNormalization",
+            ["x", "g", "b", "m", "v"],
+            ["y", "means", "variances"],
+            training_mode=1,
+            name="BatchNormalization",
+        )
+    ]
+    numbers = {"g": _f(4), "b": _f(4), "m": _f(4), "v": abs(_f(4)) + 1}
+    yield "BatchNormalization, training", graph_of(nodes, IMAGE, IMAGE, numbers)
     yield "InstanceNormalization", model("InstanceNormalization", _f(4), _f(4), epsilon=1e-3)
     yield "InstanceNormalization 1D", model("InstanceNormalization", _f(4), _f(4), shape=(4, 9))
     three = model("InstanceNormalization", _f(4), _f(4), shape=(4, 5, 6, 3))

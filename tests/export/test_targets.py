@@ -38,7 +38,9 @@ FOUND = {name: _found(model) - ({UNTOLD} - {name}) for name, model in PROBES.ite
 
 
 def test_probes_are_valid() -> None:
-    for model in PROBES.values():
+    for name, model in PROBES.items():
+        if name == "outputs without sizes":
+            continue  # onnx wants them, and the runtimes but one do not.
         onnx.checker.check_model(model, full_check=True)
 
 
@@ -202,8 +204,8 @@ def test_compile_refuses_before_anything_is_written(tmp_path: Path) -> None:
         graphcnn.compile(graph, tmp_path / "m.onnx")
     first, second = caught.value.errors
     assert str(first).startswith("model.yaml:7:5: bad (MaxPooling3D): MaxPool 3D: mnn gives wrong")
-    assert "a network of two spatial axes; or --target onnxruntime,onnxruntime-web,open" in str(
-        first
+    assert (
+        first.hint == "--target onnxruntime,onnxruntime-web,openvino,opencv,tract,ncnn,tvm takes it"
     )
     assert second.location == SourceLocation("m.yaml", 9, 5)
     assert not list(tmp_path.iterdir())
