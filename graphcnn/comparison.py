@@ -14,13 +14,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from .errors import OptionError
-
-Array = np.ndarray[Any, np.dtype[Any]]
+from .types import Array
 
 _AT_ONCE = 2**20
 """Numbers that are compared together, in float64."""

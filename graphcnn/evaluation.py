@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from .classes import common_classes
-from .datasets import Dataset, Split, read_dataset
+from .datasets import Dataset, Split, read_file_data
 from .errors import DataError, EvaluationError
 from .runtime.predict import Predictor, Progress
 from .runtime.settings import Provider, Settings
@@ -105,7 +105,7 @@ def evaluate_file(
         GraphCNNError: Of the kind that says what cannot be read, or does not fit.
     """
     predictor = Predictor(path, provider=provider)
-    dataset = read_dataset(data, predictor.input_sizes, predictor.output_sizes)
+    dataset = read_file_data(data, predictor)
     samples = choose_split(dataset, split)
     if predictor.best and samples.y.dtype.kind == "f":
         raise EvaluationError(f"{path} gives the best classes, and {data} has targets")
@@ -141,7 +141,7 @@ def predict_samples(
             f"{path} gives its best classes alone, and the scores of all are needed",
             hint="a file compiled without --postprocess",
         )
-    dataset = read_dataset(data, predictor.input_sizes, predictor.output_sizes)
+    dataset = read_file_data(data, predictor)
     samples = choose_split(dataset, split)
     if samples.y.dtype.kind == "f":
         raise DataError("there are targets, and class labels are needed", subject=data)
@@ -160,7 +160,7 @@ def measure(
     truth: Array,
     classes: Sequence[str],
     progress: Progress = lambda done, total: None,
-    judge: Callable[[Array, Array, Sequence[str]], Evaluation] | None = None,
+    judge: Callable[[Array, Array, Sequence[str]], Evaluation] = evaluate,
 ) -> tuple[Measurement, Array]:
     """Run a model over samples, and compare what it gives with the truth.
 
@@ -170,7 +170,7 @@ def measure(
         truth: Labels or targets, as `evaluate` takes them.
         classes: The names of the classes, or none.
         progress: Called with the samples done so far, and in all.
-        judge: Compares predictions with the truth; `evaluate` if None.
+        judge: Compares predictions with the truth.
 
     Returns:
         How well and how fast it does, and its predictions.
@@ -185,7 +185,7 @@ def measure(
         progress(done, total)
 
     predictions = predict(tick)
-    evaluation = (judge or evaluate)(predictions, truth, classes)
+    evaluation = judge(predictions, truth, classes)
     (first, start), (last, end) = ticks[1 if len(ticks) > 2 else 0], ticks[-1]
     return Measurement(engine, evaluation, (last - first) / (end - start)), predictions
 

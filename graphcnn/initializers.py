@@ -18,11 +18,10 @@ from msgspec import Meta
 
 from .errors import OptionError
 from .options import Options, choose, shorten
+from .types import Array
 
 if TYPE_CHECKING:
     import numpy as np
-
-    Array = np.ndarray[Any, Any]
 
 NonNegative = Annotated[float, Meta(ge=0)]
 Positive = Annotated[float, Meta(gt=0)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import MISSING, Field, dataclass, fields
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from functools import cache
 from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -44,8 +44,9 @@ class Read:
 class Options:
     """A frozen dataclass that checks its fields against their type hints when it is made.
 
-    A field whose type is a class with a `decode` class method accepts whatever that decodes, and
-    one whose hint has a `Read` whatever that reads.
+    A field whose type is a class with a `decode` class method accepts whatever that decodes, one
+    whose hint has a `Read` whatever that reads, and one that is such a dataclass itself a mapping
+    of its fields.
 
     Attributes:
         short: The field that a bare value stands for, if any does, as in ``{constant: 0.1}``.
@@ -167,7 +168,11 @@ def name_and_options(
 def _convert(value: Any, hint: Any, name: str) -> Any:
     read = next((part for part in get_args(hint) if isinstance(part, Read)), None)
     try:
-        return read.function(value) if read else msgspec.convert(value, hint, dec_hook=_decode)
+        if read:
+            return read.function(value)
+        if isinstance(value, Mapping) and _is_options(hint):
+            return build(hint, value)  # msgspec by itself would pass over unknown keys.
+        return msgspec.convert(value, hint, dec_hook=_decode)
     except msgspec.ValidationError as error:
         raise _option_error(str(error), value, hint, name) from None
     except UnicodeEncodeError:
@@ -179,6 +184,10 @@ def _convert(value: Any, hint: Any, name: str) -> Any:
             for e in error.errors
         ]
         raise inner[0] if len(inner) == 1 else ErrorGroup(inner) from None
+
+
+def _is_options(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, Options) and is_dataclass(hint)
 
 
 def _decode(cls: type[Any], value: Any) -> Any:

@@ -17,6 +17,9 @@ from .errors import ShapeError
 if TYPE_CHECKING:
     import numpy as np
 
+Array: TypeAlias = "np.ndarray[Any, Any]"
+"""An array, in hints of what must not import numpy too."""
+
 Dim: TypeAlias = int
 """A size. Where a model leaves heights or widths open it is a sympy integer expression, which
 supports the same arithmetic; `is_symbolic` tells the two apart."""

@@ -27,13 +27,11 @@ from .keras_file import (
     read_keras_file,
 )
 from .naming import class_names, keras_name
+from .types import Array
 
 if TYPE_CHECKING:
     import zipfile
 
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
 
 _ENDINGS = (".safetensors", ".npz", WEIGHTS_ENDING, ARCHIVE_ENDING, *H5_ENDINGS)
 CLASSES = "classes"

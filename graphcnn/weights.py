@@ -10,7 +10,6 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from .errors import (
     ErrorGroup,
@@ -22,13 +21,8 @@ from .errors import (
     did_you_mean,
 )
 from .initializers import Initializer
-from .types import MAX_ELEMENTS, DType, product
+from .types import MAX_ELEMENTS, Array, DType, product
 from .weight_files import CLASSES, MOST_HINTS, Weight, file_digest, read_weights
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,7 @@ class ProfiledWorker(Worker):
         self._options["profile"] = self._folder.name
         return super().__enter__()
 
-    def __exit__(self, *error: Any) -> None:
+    def __exit__(self, *error: object) -> None:
         super().__exit__(*error)
         self._folder.cleanup()
 

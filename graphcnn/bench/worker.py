@@ -51,7 +51,7 @@ class Worker(Child):
         try:
             found = self.ask("load", **self._options)
         except BaseException:
-            self.__exit__(None, None, None)
+            self.__exit__()
             raise
         self.load_seconds, self.baseline_bytes = found["seconds"], found["baseline"]
         return self

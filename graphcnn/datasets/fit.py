@@ -23,13 +23,16 @@ _CHECKED_AT_ONCE = 2**22
 """Numbers whose finiteness is looked at together, to keep memory near the data's own size."""
 
 
-def fit_dataset(data: Dataset, sizes: Sizes, outputs: tuple[int, ...] | None) -> Dataset:
+def fit_dataset(
+    data: Dataset, sizes: Sizes, outputs: tuple[int, ...] | None, camera: bool = False
+) -> Dataset:
     """Fit data to a model's input and output.
 
     Args:
         data: What a reader has read.
         sizes: The sizes of one sample of the model's input, channels last.
         outputs: The sizes of one sample of the model's output; None if it does not matter.
+        camera: Whether the sizes are those of a camera's images, which the model resizes.
 
     Returns:
         The same, with contiguous arrays, the axis of a single channel in x, and y as int64 labels
@@ -42,7 +45,7 @@ def fit_dataset(data: Dataset, sizes: Sizes, outputs: tuple[int, ...] | None) ->
         raise DataError("no data for training or test", subject=data.source)
     _check_names(data)
     fitted = {
-        name: _Fit(data.source, name, sizes, outputs, data.classes).split(split)
+        name: _Fit(data.source, name, sizes, outputs, data.classes, camera).split(split)
         for name, split in data.splits.items()
     }
     _check_alike(data.source, list(fitted.values()))
@@ -87,6 +90,7 @@ class _Fit:
         sizes: Of the model's input.
         outputs: Of the model's output.
         classes: The names of the classes.
+        camera: Whether the model's input is a camera's image.
     """
 
     source: str
@@ -94,6 +98,7 @@ class _Fit:
     sizes: Sizes
     outputs: tuple[int, ...] | None
     classes: tuple[str, ...]
+    camera: bool
 
     def split(self, split: Split) -> Split:
         for array in (split.x, split.y):
@@ -124,6 +129,8 @@ class _Fit:
     def _mend(self, shape: tuple[int, ...]) -> str:
         if len(shape) > 2 and _accepts(self.sizes, (*shape[2:], shape[1])):
             return "these are channels first: np.moveaxis(x, 1, -1) puts the channels last"
+        if self.camera:
+            return "--camera-size gave the file its input: compile it without, or convert the data"
         return "change the sizes of the model's input, or convert the data"
 
     def _labels(self, y: Array) -> Array:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from graphcnn.errors import DataError, GraphError
 from graphcnn.graph import Graph
+from graphcnn.runtime.predict import Predictor
 from graphcnn.types import is_symbolic
 
 from .cifar import ARCHIVE_SUFFIXES, find_cifar, read_cifar
@@ -41,6 +42,12 @@ def read_model_data(source: str, graph: Graph) -> Dataset:
     )
 
 
+def read_file_data(source: str, predictor: Predictor) -> Dataset:
+    """Read data for an .onnx file: `read_dataset` for its input and its output."""
+    camera = predictor.input.resized is not None
+    return read_dataset(source, predictor.input_sizes, predictor.output_sizes, camera)
+
+
 def check_single(graph: Graph) -> None:
     """Refuse a model that data of one kind of input and one truth is not for.
 
@@ -54,7 +61,9 @@ def check_single(graph: Graph) -> None:
             )
 
 
-def read_dataset(source: str, sizes: Sizes, outputs: tuple[int, ...] | None = None) -> Dataset:
+def read_dataset(
+    source: str, sizes: Sizes, outputs: tuple[int, ...] | None = None, camera: bool = False
+) -> Dataset:
     """Read data to train or test a model on, and check it against the model.
 
     Args:
@@ -63,6 +72,7 @@ def read_dataset(source: str, sizes: Sizes, outputs: tuple[int, ...] | None = No
             and y_test, a folder of class folders of images; mnist, fashion_mnist or cifar10.
         sizes: The sizes of one sample of the model's input, channels last; None where any will do.
         outputs: The sizes of one sample of the model's output, if that is to be checked.
+        camera: Whether the sizes are those of a camera's images, which the model resizes.
 
     Returns:
         The splits that are there. x is in the type it was stored in, with the axis of a single
@@ -77,7 +87,7 @@ def read_dataset(source: str, sizes: Sizes, outputs: tuple[int, ...] | None = No
         found = _read(source, Path(source), sizes)
     except OSError as error:
         raise DataError(f"{source} cannot be read: {error.strerror or error}") from error
-    return fit_dataset(replace(found, source=source), sizes, outputs)
+    return fit_dataset(replace(found, source=source), sizes, outputs, camera)
 
 
 def _read(source: str, path: Path, sizes: Sizes) -> Dataset:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from graphcnn.datasets import read_dataset
+from graphcnn.datasets import read_file_data
 from graphcnn.datasets.dataset import Split
 from graphcnn.errors import DataError
 from graphcnn.runtime.predict import Predictor
@@ -73,7 +73,7 @@ def read_samples(source: str, predictor: Predictor, count: int, seed: int = 0) -
     if Path(source).suffix == ".npy":
         x = _read_unlabelled(source, predictor.input_sizes)
         return _halves(source, x, None, count, "half of the samples", rng)
-    data = read_dataset(source, predictor.input_sizes, predictor.output_sizes)
+    data = read_file_data(source, predictor)
     if data.train is not None and data.test is not None:
         drawn = _drawn(len(data.train), count, rng)
         order, labels = rng.permutation(len(data.test)), _labels(data.test)

@@ -7,6 +7,7 @@ doubling its length and then halving the gap, and every file on the way is measu
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -113,30 +114,17 @@ def put_back(
         original: The float32 file's quality.
         tried: Told of every file.
     """
+
+    def holds(count: int) -> bool:
+        attempt = Attempt(tuple(ranking[:count]), measure(ranking[:count]))
+        tried(attempt)
+        return limit.holds(original, attempt.quality)
+
     most = max(i for i, layer in enumerate(ranking) if layer.op in WEIGHTED)
-    too_few, enough, step = 0, most + 1, 1
-    while too_few < most and enough > most:
+    too_few, step = 0, 1
+    while too_few < most:
         count = min(too_few + step, most)
-        step *= 2
-        if _holds(ranking[:count], measure, limit, original, tried):
-            enough = count
-        else:
-            too_few = count
-    while enough <= most and enough - too_few > 1:
-        middle = (too_few + enough) // 2
-        if _holds(ranking[:middle], measure, limit, original, tried):
-            enough = middle
-        else:
-            too_few = middle
-
-
-def _holds(
-    floats: Sequence[Layer],
-    measure: Measure,
-    limit: Limit,
-    original: Quality,
-    tried: Callable[[Attempt], None],
-) -> bool:
-    attempt = Attempt(tuple(floats), measure(floats))
-    tried(attempt)
-    return limit.holds(original, attempt.quality)
+        if holds(count):
+            bisect_left(range(count), True, too_few + 1, key=holds)
+            return
+        too_few, step = count, 2 * step

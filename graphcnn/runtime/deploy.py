@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -23,21 +23,6 @@ _LARGEST = 2**20
 """A file of more bytes than this is not read."""
 
 _MEND = "graphcnn tune writes it; without it, files run with the default settings"
-
-if TYPE_CHECKING:
-    _Settings = Settings
-else:
-
-    class _Kind(type):
-        def __instancecheck__(cls, value: object) -> bool:
-            return isinstance(value, Settings)
-
-    class _Settings(metaclass=_Kind):
-        """A `Settings`; msgspec by itself would pass over unknown keys."""
-
-        @classmethod
-        def decode(cls, value: Any) -> Settings:
-            return build(Settings, _mapping(value))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +46,7 @@ class Deployment(Options):
     model: str
     sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
     size: Annotated[int, Meta(gt=0)]
-    settings: _Settings
+    settings: Settings
     processor: str
     onnxruntime: str
     measured: dict[str, float]

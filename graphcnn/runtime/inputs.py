@@ -124,6 +124,8 @@ def _read_archive(path: Path, specs: Sequence[TensorSpec]) -> dict[str, Array]:
     hint = "np.savez writes it; arrays of Python objects are refused"
     with _reading(path, hint), zipfile.ZipFile(path) as archive:
         members = {item.filename.removesuffix(".npy"): item for item in archive.infolist()}
+        if len(members) == len(specs) == 1:  # np.savez calls it arr_0 where it is given no name.
+            members = dict(zip([_ONLY], members.values(), strict=True))
         keys = set(_check_names(members, specs, str(path)).values())
         size = sum(members[key].file_size for key in keys)
         if size > _LARGEST_ARCHIVE:
@@ -160,8 +162,8 @@ def _check_names(
 ) -> dict[str, str]:
     """Which of the arrays found is for which input."""
     wanted = [spec.name for spec in specs]
-    if len(wanted) == len(found) == 1:
-        return {wanted[0]: next(iter(found))}
+    if len(wanted) == 1 and set(found) == {_ONLY}:
+        return {wanted[0]: _ONLY}
     if set(wanted) == set(found):
         return {name: name for name in wanted}
     if set(found) == {_ONLY}:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 
@@ -20,13 +19,12 @@ from graphcnn.graph import Graph
 from graphcnn.ops import Input
 from graphcnn.passes import AssignLayout, Pass, apply_passes
 from graphcnn.targets import targets
+from graphcnn.types import Array
 from graphcnn.weights import WeightStore
 
 from .session import first_line, open_session
 from .settings import Settings
 from .smoke import open_size, random_value
-
-Array = np.ndarray[Any, Any]
 
 NOISE = {"float16": 2e-2, "float32": 1e-4}
 """How much of its largest element a value may move by; integers may not."""

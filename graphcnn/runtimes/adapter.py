@@ -12,7 +12,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from importlib.metadata import distributions
 from pathlib import Path
-from types import TracebackType
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -110,12 +109,7 @@ class Adapter(ABC):
         self._kept = True
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._kept = False
         self._end()
 
@@ -134,7 +128,7 @@ class Adapter(ABC):
     def _end(self) -> None:
         child, self._child = self._child, None
         if child:
-            child.__exit__(None, None, None)
+            child.__exit__()
 
     @abstractmethod
     def _command(self) -> list[str]:

@@ -10,9 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from graphcnn.engine import as_array, keras
 from graphcnn.errors import GraphCNNError, TrainingError
@@ -37,13 +35,10 @@ from graphcnn.ops.preprocessing import Normalization, Rescaling
 from graphcnn.ops.reshaping import Cropping, ZeroPadding
 from graphcnn.options import field_values
 from graphcnn.regularizers import Regularizer
-from graphcnn.types import is_symbolic
+from graphcnn.types import Array, is_symbolic
 from graphcnn.weights import WeightStore
 
 from .operations import ActivationWithOptions, ChannelScale, Operation, SampleDropout, is_operation
-
-if TYPE_CHECKING:
-    Array = np.ndarray[Any, np.dtype[Any]]
 
 _LAYERS_ONLY = (PReLU, Power, Clip)
 """Activations that are no function of Keras's."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -23,9 +23,7 @@ from graphcnn.datasets.streams import ALIGNMENT
 from graphcnn.engine import tf
 from graphcnn.errors import DataError, TrainingError, did_you_mean
 from graphcnn.recipe import Recipe
-
-if TYPE_CHECKING:
-    Array = np.ndarray[Any, np.dtype[Any]]
+from graphcnn.types import Array
 
 _AHEAD = 4
 """Batches that are gathered before they are asked for."""

@@ -17,19 +17,17 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from graphcnn.engine import as_array, keras, tf
 from graphcnn.errors import CheckFailed, TrainingError
+from graphcnn.types import Array
 
 from .build import KerasTwin
 from .feed import Feed
 from .objective import Objective
-
-if TYPE_CHECKING:
-    Array = np.ndarray[Any, np.dtype[Any]]
 
 _CALL_SECONDS = 0.25
 """About how long one call of the compiled function takes: how soon Ctrl-C is heard."""

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from graphcnn.engine import tf
 from graphcnn.graph import Graph
+from graphcnn.types import Array
 from graphcnn.weights import WeightStore
 
 from .build import build_twin
-
-if TYPE_CHECKING:
-    Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def predict(

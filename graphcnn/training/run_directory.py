@@ -22,18 +22,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from graphcnn.errors import TrainingError
 from graphcnn.files import replacing
 from graphcnn.options import shorten
 from graphcnn.recipe.history import CONFIG, LOG, Record
+from graphcnn.types import Array
 from graphcnn.weights import WeightStore, save_arrays
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, np.dtype[Any]]
 
 _HISTORY = "history"
 

@@ -8,9 +8,10 @@ gives its best (`TopSide`).
 Where scores are nearly equal two right engines may rank them differently. A class is right at a
 rank where its score in A differs from A's score at that rank by no more than twice the tolerance,
 and where B names no class twice. Where B is the side with all scores it is A's classes that are
-looked up among them. Where neither has all, nothing is known of the score of a class that A has not
-among its best: it is right at no rank, the last included, and files that are right but for a tie
-there are compared with a model that gives all scores.
+looked up among them. Where neither has all, a class that A has not among its best is taken for one
+that ties with A's last, if A's last two do: a tie that goes on to where the best are cut off is
+seen. Else nothing is known of its score, and it is right at no rank: files that are right but for a
+tie of the last with the first that is cut off are compared with a model that gives all scores.
 """
 
 from __future__ import annotations
@@ -199,18 +200,27 @@ def without_ties(
         The other side's best, with the first's class where the two are as good: int[samples, k].
     """
     with np.errstate(invalid="ignore"):  # Of scores that are infinite or NaN none is as good.
-        tied = np.abs(_scores_of(others, classes, scores, whole) - scores) <= 2 * bound
+        if whole is None:
+            found = _scores_among_best(others, classes, scores, 2 * bound)
+        else:
+            found = _scores_among_all(others, whole)
+        tied = np.abs(found - scores) <= 2 * bound
     distinct = (np.diff(np.sort(others, axis=1), axis=1) != 0).all(axis=1, keepdims=True)
     return np.where(tied & distinct, classes, others)
 
 
-def _scores_of(wanted: Array, classes: Array, scores: Array, whole: Array | None) -> Array:
-    """One side's scores of these classes, [samples, k]; NaN where it has none of a class."""
-    if whole is None:
-        same = wanted[:, :, None] == classes[:, None, :]
-        known, places, held = same.any(axis=2), same.argmax(axis=2), scores
-    else:
-        inside = (wanted >= 0) & (wanted < whole.shape[-1])
-        places, held = np.where(inside, wanted, 0).astype(np.int64), whole
-        known = inside & (places == wanted)
-    return np.where(known, np.take_along_axis(held, places, axis=1), np.nan)
+def _scores_among_all(wanted: Array, whole: Array) -> Array:
+    """The scores of these classes, [samples, k]; NaN where there is no such class."""
+    inside = (wanted >= 0) & (wanted < whole.shape[-1])
+    places = np.where(inside, wanted, 0).astype(np.int64)
+    known = inside & (places == wanted)
+    return np.where(known, np.take_along_axis(whole, places, axis=1), np.nan)
+
+
+def _scores_among_best(wanted: Array, classes: Array, scores: Array, bound: float) -> Array:
+    """The scores of these classes, [samples, k]; of others the last, or NaN: see the module."""
+    same = wanted[:, :, None] == classes[:, None, :]
+    last = scores[:, -1:]
+    ties = (scores[:, -2:-1] - last <= bound).any(axis=1, keepdims=True)
+    other = np.where(ties & (wanted >= 0), last, np.nan)
+    return np.where(same.any(axis=2), np.take_along_axis(scores, same.argmax(axis=2), 1), other)

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from graphcnn.comparison import ROUNDED, Array, Difference, Differing, Tolerance, VerifyReport
+from graphcnn.comparison import ROUNDED, Difference, Differing, Tolerance, VerifyReport
 from graphcnn.errors import ErrorGroup, GraphCNNError, VerificationError
 from graphcnn.runtime.images import in_colors
 from graphcnn.runtime.settings import Provider
-from graphcnn.types import Layout
+from graphcnn.types import Array, Layout
 
 from .embedded import WHOLE, ranked_alike, resized, unranked, with_best
 from .opening import Model, Weights, opened

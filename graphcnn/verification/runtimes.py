@@ -11,10 +11,11 @@ import numpy as np
 import onnx
 
 from graphcnn.child import Crashed, Hung
-from graphcnn.comparison import Array, Difference, RuntimeCell, RuntimeReport
+from graphcnn.comparison import Difference, RuntimeCell, RuntimeReport
 from graphcnn.errors import ErrorGroup, GraphCNNError, VerificationError
 from graphcnn.runtime.signature import read_signature
 from graphcnn.runtimes import Adapter, Missing
+from graphcnn.types import Array
 
 from .embedded import with_best
 from .models import Comparison, tolerance_of

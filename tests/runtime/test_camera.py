@@ -14,7 +14,7 @@ from PIL import Image
 import graphcnn
 from graphcnn import Camera, Graph
 from graphcnn.cli.main import cli
-from graphcnn.errors import EvaluationError
+from graphcnn.errors import EvaluationError, GraphCNNError
 from graphcnn.evaluation import evaluate_file, predict_samples
 from graphcnn.initializers import Constant
 from graphcnn.ops import Dense, GlobalAveragePooling2D, Rescaling
@@ -125,6 +125,15 @@ def test_data_are_given_as_the_file_takes_them(
         found.among_best and found.among_best[0],
         found.loss is None,
     )
+
+
+def test_data_of_the_model_s_size_for_a_camera_s_file(graph: Graph, tmp_path: Path) -> None:
+    x, y = np.zeros((2, 4, 6, 3), np.uint8), np.zeros(2, np.int64)
+    np.savez(tmp_path / "d.npz", x_test=x, y_test=y)
+    graphcnn.compile(graph, tmp_path / "m.onnx", preprocess=Camera(size=(5, 9)))
+    with pytest.raises(GraphCNNError, match=r"model's input is \[5, 9, 3\]") as caught:
+        evaluate_file(tmp_path / "m.onnx", str(tmp_path / "d.npz"))
+    assert str(caught.value.hint).startswith("--camera-size gave the file its input")
 
 
 def test_best_classes_are_evaluated_by_hand() -> None:

@@ -155,9 +155,16 @@ class TestFitInputs:
             "b": [[1, 2]],
         }
 
-    @pytest.mark.parametrize("inputs", [[5, 6], {"image": [5, 6]}, {"anything": [5, 6]}])
+    @pytest.mark.parametrize("inputs", [[5, 6], {"image": [5, 6]}])
     def test_one_array_for_one_input(self, inputs: object) -> None:
         assert fit_inputs(inputs, [spec_of("N", 2)])["image"].tolist() == [[5, 6]]
+
+    def test_another_name_for_one_input(self) -> None:
+        with pytest.raises(RuntimeFailure) as caught:
+            fit_inputs({"wrong": [5, 6]}, [spec_of("N", 2)])
+        message = "inputs: no array for 'image', and 'wrong' not among the model's inputs"
+        assert caught.value.message == message
+        assert caught.value.hint == "the model's inputs are 'image'"
 
     @pytest.mark.parametrize(
         ("inputs", "message"),

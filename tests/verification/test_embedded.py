@@ -135,6 +135,23 @@ def test_classes_that_are_tied() -> None:
         assert not same(7, 3, 1, impossible)
 
 
+def test_a_tie_that_goes_on_beyond_the_best() -> None:
+    """Where neither side has all scores: the third and the fourth are tied, and a fifth may be."""
+    classes, scores = np.array([[7, 3, 1, 4]]), np.array([[0.9, 0.4, 0.1001, 0.1]])
+
+    def same(*others: int) -> bool:
+        found = without_ties(classes, scores, np.array([others]), 1e-3)
+        return bool((found == classes).all())
+
+    assert same(7, 3, 1, 9)
+    assert same(7, 3, 9, 4)
+    assert same(7, 3, 8, 9)
+    assert not same(7, 9, 1, 4)
+    assert not same(9, 3, 1, 4)
+    assert not same(7, 3, 1, -1)
+    assert not same(7, 3, 9, 9), "a class is there once"
+
+
 def with_last_class(path: Path, made: Path, last: int, k: int) -> Path:
     """A copy of a file of top k whose last class is this one, and whose scores are right."""
     found = onnx.load(path)
