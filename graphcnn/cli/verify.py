@@ -48,6 +48,8 @@ from .progress import samples_bar
 @click.option(
     "--runtime",
     "runtimes",
+    multiple=True,
+    callback=shared.listed,
     metavar="NAMES",
     help="Run B, an .onnx file, in these runtimes, separated by commas; all: the installed ones.",
 )
@@ -184,9 +186,10 @@ def _in_runtimes(
 
     if Path(b).suffix.lower() != ".onnx":
         raise click.UsageError(f"--runtime is for an .onnx file, and {b} is none")
-    wanted = list(RUNTIMES) if names == "all" else [name.strip() for name in names.split(",")]
-    adapters = [find_runtime(name)() for name in dict.fromkeys(wanted)]
-    absent = {one.name: one.missing() for one in adapters} if names == "all" else {}
+    wanted = [name.strip() for name in names.split(",")]
+    everywhere = "all" in wanted
+    adapters = [find_runtime(one)() for one in dict.fromkeys(RUNTIMES if everywhere else wanted)]
+    absent = {one.name: one.missing() for one in adapters} if everywhere else {}
     with samples_bar("verify") as progress:
         report = verify_runtimes(
             a,
