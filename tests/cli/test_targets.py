@@ -80,6 +80,8 @@ def test_precision_that_a_target_does_not_take(model: Path) -> None:
     done = _graphcnn("compile", model, "--precision", "fp16-body", "--target", "ncnn", "--force")
     assert done.returncode == 2
     assert "--precision fp16-body does not run everywhere on ncnn" in done.stderr
+    done = _graphcnn("compile", model, "--precision", "int8", "--target", "ncnn", "--force")
+    assert "--precision int8 does not run everywhere on ncnn" in done.stderr, "before data"
 
 
 def test_a_line_that_is_repeated_is_told_once(tmp_path: Path) -> None:
