@@ -13,7 +13,7 @@ from .console import plain_table
 from .format import printable
 from .verification import by, difference_json, head
 
-_COLUMNS = ("runtime", "version", "batch", "output", "error", "allowed", "argmax", "")
+_COLUMNS = ("runtime", "batch", "output", "error", "allowed", "argmax", "")
 
 
 def runtimes_json(report: RuntimeReport) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def runtimes_json(report: RuntimeReport) -> dict[str, Any]:
 
 def runtimes_table(report: RuntimeReport) -> Group:
     """The report as a rich renderable: the matrix, then why and where each runtime differs."""
-    table = plain_table(_COLUMNS, left=("runtime", "version", "output", ""))
+    table = plain_table(_COLUMNS, left=("runtime", "output", ""))
     for cell in report.cells:
         table.add_row(*_cells(cell), style="" if cell.state == "ok" else "bold red")
     lines = [
@@ -98,7 +98,7 @@ def _label(cell: RuntimeCell) -> str:
 
 def _cells(cell: RuntimeCell) -> list[str]:
     worst = cell.worst
-    start = [cell.runtime, cell.version, str(cell.batch)]
+    start = [f"{cell.runtime} {cell.version}", str(cell.batch)]
     state = cell.state if cell.state == "ok" else cell.state.upper()
     if worst is None:
         return [*start, "", "", "", "", state]
