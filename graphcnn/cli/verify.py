@@ -129,6 +129,7 @@ def command(
         check_report,
         verdict,
         verification_json,
+        verification_markdown,
         verification_table,
         write_report,
     )
@@ -139,18 +140,20 @@ def command(
     given = _weights((a, b), weights, (weights_a, weights_b))
     if runtimes is not None:
         taken = {"--random": options["random"], "--per-layer": options["per_layer"]}
-        _refuse("--runtime does not take", taken | {"--report": path, "--weights-b": weights_b})
-        _in_runtimes(a, b, given[0], runtimes, batches, as_json, options)
-        return
-    _refuse("without --runtime there is no", {"--batch": batches})
+        _refuse("--runtime does not take", taken | {"--weights-b": weights_b})
+    else:
+        _refuse("without --runtime there is no", {"--batch": batches})
     if path:
         check_report(path)
         check_target(path, force)
+    if runtimes is not None:
+        _in_runtimes(a, b, given[0], runtimes, batches, path, as_json, options)
+        return
     options["random"] = options["random"] or 8
     with samples_bar("verify") as progress:
         report = verify(a, b, weights_a=given[0], weights_b=given[1], progress=progress, **options)
     if path:
-        write_report(report, path)
+        write_report(path, verification_json(report), verification_markdown(report))
     if as_json:
         click.echo(json.dumps(verification_json(report), allow_nan=False))
     else:
@@ -174,13 +177,20 @@ def _in_runtimes(
     weights: str | None,
     names: str,
     batches: tuple[int, ...],
+    path: Path | None,
     as_json: bool,
     options: Mapping[str, Any],
 ) -> None:
     """Verify a file in runtimes, and exit with 1 if one of them does not give what it should."""
     from graphcnn.errors import CheckFailed
     from graphcnn.report.console import show
-    from graphcnn.report.runtimes import runtimes_json, runtimes_table, runtimes_verdict
+    from graphcnn.report.runtimes import (
+        runtimes_json,
+        runtimes_markdown,
+        runtimes_table,
+        runtimes_verdict,
+    )
+    from graphcnn.report.verification import integers_hint, write_report
     from graphcnn.runtimes import RUNTIMES, find_runtime
     from graphcnn.verification import verify_runtimes
 
@@ -201,8 +211,11 @@ def _in_runtimes(
             **{name: options[name] for name in ("data", "limits", "rtol", "atol", "seed")},
         )
     missing = {name: command for name, command in absent.items() if command}
+    found = {**runtimes_json(report), "missing": missing}
+    if path:
+        write_report(path, found, runtimes_markdown(report))
     if as_json:
-        click.echo(json.dumps({**runtimes_json(report), "missing": missing}, allow_nan=False))
+        click.echo(json.dumps(found, allow_nan=False))
     else:
         show(runtimes_table(report))
         for name, command in missing.items():
