@@ -98,7 +98,11 @@ def command(
     max |A|, the cosine is the lowest of any sample, and NaN never agrees. Inputs and outputs belong
     together by name, else by order; data are channels last, or channels first where only that fits.
     A file that states its precision gets the tolerance of that, which is shown; but an int8 file is
-    not expected to agree: its loss is measured where it is compiled, and by evaluate.
+    not expected to agree with a float one: its loss is measured where it is compiled, and by
+    evaluate. Beside itself in other runtimes it has one, of a few steps of 8 bits.
+
+    Outputs of one side that are layers of the other, as compile --taps makes them, are compared
+    with these layers.
 
     Beside a file that takes a camera's images or gives the best classes alone, the other is fed the
     same pixels, in its own order of colours and size, and its scores are cut alike. Classes must be
@@ -121,12 +125,14 @@ def command(
       graphcnn verify model.keras other_tool.onnx --per-layer --report verify.md
       graphcnn verify old.onnx new.onnx --random 64 --range 0 255 --json
       graphcnn verify model.keras model.onnx --runtime openvino,opencv,tract
+      graphcnn verify int8.onnx int8.onnx --runtime openvino
     """
     from graphcnn.errors import CheckFailed
     from graphcnn.files import check_target
     from graphcnn.report.console import show
     from graphcnn.report.verification import (
         check_report,
+        integers_hint,
         verdict,
         verification_json,
         verification_markdown,
@@ -161,7 +167,8 @@ def command(
     if not report.equal:
         raise CheckFailed(
             verdict(report),
-            hint=None if options["per_layer"] else "--per-layer names the first layer that does",
+            hint=integers_hint(report.integers)
+            or (None if options["per_layer"] else "--per-layer names the first layer that does"),
         )
 
 
@@ -221,7 +228,7 @@ def _in_runtimes(
         for name, command in missing.items():
             click.echo(f"{name} is not installed: {command}")
     if not report.equal:
-        raise CheckFailed(runtimes_verdict(report))
+        raise CheckFailed(runtimes_verdict(report), hint=integers_hint(report.integers))
     if not as_json:
         click.echo(f"\n{runtimes_verdict(report)}")
 

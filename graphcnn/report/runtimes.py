@@ -106,6 +106,8 @@ def runtimes_verdict(report: RuntimeReport) -> str:
     right = len(report.cells) - len(wrong)
     if not wrong:
         return f"equal within the tolerance: {right} of {right} runs"
+    if report.integers and any(cell.state == "differs" for cell in report.cells):
+        wrong.append(integers_text(report.integers))
     return f"{report.models[1]}: {right} of {len(report.cells)} runs are right: {'; '.join(wrong)}"
 
 

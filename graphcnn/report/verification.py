@@ -104,6 +104,7 @@ def verdict(report: VerifyReport) -> str:
     if report.first:
         place = f" ({report.first.where})" if report.first.where else ""
         texts.append(f"the first layer that does is {report.first.name}{place}, {by(report.first)}")
+    texts += [integers_text(report.integers)] if report.integers else []
     return f"{report.models[1]} leaves the tolerance: {'; '.join(texts)}"
 
 

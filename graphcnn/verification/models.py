@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from graphcnn.comparison import ROUNDED, Difference, Differing, Tolerance, VerifyReport
+from graphcnn.comparison import INTEGERS, ROUNDED, Difference, Differing, Tolerance, VerifyReport
 from graphcnn.errors import ErrorGroup, GraphCNNError, VerificationError
 from graphcnn.runtime.images import in_colors
 from graphcnn.runtime.settings import Provider
@@ -113,16 +113,31 @@ def verify(
         outputs=tuple(found),
         layers=None if layers is None else tuple(layers),
         skipped=tuple(skipped),
+        integers=alone_in_integers(sides, rtol, atol),
     )
 
 
 def tolerance_of(sides: Sequence[Side], rtol: float | None, atol: float | None) -> Tolerance:
-    """What is given, else what the coarser side's precision asks for."""
-    own = [ROUNDED.get(side.precision, Tolerance()) for side in sides]
+    """What is given, else what the coarser side's precision asks for.
+
+    8-bit integers ask for nothing beside floats: see `INTEGERS`.
+    """
+    precisions = {side.precision for side in sides}
+    own = [ROUNDED.get(p, Tolerance()) for p in precisions if p != INTEGERS or len(precisions) == 1]
     return Tolerance(
         max(one.rtol for one in own) if rtol is None else rtol,
         max(one.atol for one in own) if atol is None else atol,
     )
+
+
+def alone_in_integers(sides: Sequence[Side], rtol: float | None, atol: float | None) -> str:
+    """The side that computes in 8-bit integers where the other does not, and no tolerance is given.
+
+    Returns:
+        Its model; nothing if there is none.
+    """
+    found = [side.model for side in sides if side.precision == INTEGERS]
+    return found[0] if len(found) == 1 and rtol is atol is None else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from graphcnn.runtimes import Adapter, Missing
 from graphcnn.types import Array
 
 from .embedded import with_best
-from .models import Comparison, tolerance_of
+from .models import Comparison, alone_in_integers, tolerance_of
 from .onnx_side import OnnxSide
 from .opening import Model, Weights, opened
 from .pairing import Pair, pair_inputs, pair_outputs
@@ -143,6 +143,7 @@ def verify_runtimes(
         tolerance=run.tolerance,
         cells=tuple(cells),
         first=first,
+        integers=alone_in_integers(run.sides, rtol, atol),
     )
 
 
