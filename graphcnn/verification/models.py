@@ -22,6 +22,7 @@ from .opening import Model, Weights, opened
 from .pairing import InputPair, Pair, pair_inputs, pair_layers, pair_outputs
 from .samples import RandomSamples, Samples, Wanted, read_samples, with_open_sizes
 from .side import Runner, Side, channels_last, logical, possible, spell
+from .taps import with_taps
 
 Progress = Callable[[int, int], None]
 
@@ -97,7 +98,7 @@ def verify(
             opened(a, weights_a, seed, provider, folder / "a.onnx"),
             opened(b, weights_b, seed, provider, folder / "b.onnx"),
         )
-        sides = with_best(*sides)
+        sides = with_taps(*with_best(*sides))
         tolerance = tolerance_of(sides, rtol, atol)
         run = Comparison(sides, tuple(pair_inputs(*sides)), tolerance, progress)
         outputs, order = pair_outputs(*sides)

@@ -24,6 +24,7 @@ from .opening import Model, Weights, opened
 from .pairing import Pair, pair_inputs, pair_outputs
 from .samples import ArraySamples, Samples
 from .side import Runner, Value
+from .taps import with_taps
 
 BATCHES = (1, 3)
 """The sizes of batches that a file is run in: runtimes have been right at one and wrong beyond."""
@@ -122,7 +123,7 @@ def verify_runtimes(
         for adapter in runtimes:
             stack.enter_context(adapter)
             side = RuntimeSide(Path(path), adapter, folder)
-            sides = with_best(reference, side)
+            sides = with_taps(*with_best(reference, side))
             run = Comparison(
                 sides,
                 tuple(pair_inputs(*sides)),
