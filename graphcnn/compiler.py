@@ -157,13 +157,13 @@ def compile(
     path = Path(path)
     if external_data not in get_args(ExternalData):
         raise ExportError(f"external_data: expected one of {get_args(ExternalData)}")
+    needs = [*needed(preprocess, postprocess), *_given_sizes(graph, batch)]
+    runtimes = choose(target, precision, needs)
     if precision != "fp32" or quantization is not None:
         from .quantization.precision import check_precision, into_integers, measured
 
         inputs = [node.name for node in graph.inputs]
         check_precision(precision, quantization, external_data, inputs)
-    needs = [*needed(preprocess, postprocess), *_given_sizes(graph, batch)]
-    runtimes = choose(target, precision, needs)
     check_target(path, force)
     if isinstance(weights, str | Path) and Path(weights).resolve() == path.resolve():
         raise ExportError(f"{path} holds the weights", hint="write the model to another file")

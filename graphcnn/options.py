@@ -44,9 +44,9 @@ class Read:
 class Options:
     """A frozen dataclass that checks its fields against their type hints when it is made.
 
-    A field whose type is a class with a `decode` class method accepts whatever that decodes, and
-    one whose hint has a `Read` whatever that reads, and one that is such a dataclass itself a
-    mapping of its fields.
+    A field whose type is a class with a `decode` class method accepts whatever that decodes, one
+    whose hint has a `Read` whatever that reads, and one that is such a dataclass itself a mapping
+    of its fields.
 
     Attributes:
         short: The field that a bare value stands for, if any does, as in ``{constant: 0.1}``.

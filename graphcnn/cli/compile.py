@@ -76,6 +76,8 @@ _INTEGERS = ("data", "budget", "calibration", "calibration_samples", "keep_float
 )
 @click.option(
     "--target",
+    multiple=True,
+    callback=shared.listed,
     metavar="T,...",
     help="Where the file will run, as targets lists them: what one of these does not take is "
     "written in another form, or refused.  [default: portable, all that were measured; onnxruntime "
@@ -118,16 +120,30 @@ _INTEGERS = ("data", "budget", "calibration", "calibration_samples", "keep_float
     show_default=True,
     help="How many samples it is measured on.",
 )
-@click.option("--keep-float", metavar="NAME,...", help="Layers that int8 leaves in float32.")
+@click.option(
+    "--keep-float",
+    multiple=True,
+    callback=shared.listed,
+    metavar="NAME,...",
+    help="Layers that int8 leaves in float32.",
+)
 @click.option(
     "--sensitivity",
     is_flag=True,
     help="Measure what each layer alone loses in int8, also where the budget holds.",
 )
-@click.option("--taps", metavar="NAME,...", help="Layers whose values become outputs; or all.")
+@click.option(
+    "--taps",
+    multiple=True,
+    callback=shared.listed,
+    metavar="NAME,...",
+    help="Layers whose values become outputs; or all.",
+)
 @click.option("--no-verify", is_flag=True, help="Do not run the file once in onnxruntime.")
 @click.option(
     "--disable",
+    multiple=True,
+    callback=shared.listed,
     metavar="PASS,...",
     help="Optimising passes to leave out, as --explain names them; or all.",
 )

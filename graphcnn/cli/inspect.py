@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from . import options as shared
+
 
 @click.command("inspect", short_help="Tell what an .onnx file holds, and where it came from.")
 @click.argument("model", metavar="FILE.onnx", type=click.Path(path_type=Path))
@@ -15,6 +17,8 @@ import click
 )
 @click.option(
     "--target",
+    multiple=True,
+    callback=shared.listed,
     metavar="T,...",
     help="Check it against the runtimes that it is meant for, as targets lists them: exit status 1 "
     "where one does not take it.",

@@ -105,6 +105,11 @@ def _shapes(
     return shapes
 
 
+def listed(context: click.Context, parameter: click.Parameter, values: Sequence[str]) -> str | None:
+    """Names separated by commas, of an option that may be given several times."""
+    return ",".join(values) if values else None
+
+
 def image_size(
     context: click.Context, parameter: click.Parameter, value: str | None
 ) -> tuple[int, int] | None:

@@ -48,6 +48,8 @@ from .progress import samples_bar
 @click.option(
     "--runtime",
     "runtimes",
+    multiple=True,
+    callback=shared.listed,
     metavar="NAMES",
     help="Run B, an .onnx file, in these runtimes, separated by commas; all: the installed ones.",
 )
@@ -96,7 +98,11 @@ def command(
     max |A|, the cosine is the lowest of any sample, and NaN never agrees. Inputs and outputs belong
     together by name, else by order; data are channels last, or channels first where only that fits.
     A file that states its precision gets the tolerance of that, which is shown; but an int8 file is
-    not expected to agree: its loss is measured where it is compiled, and by evaluate.
+    not expected to agree with a float one: its loss is measured where it is compiled, and by
+    evaluate. Beside itself in other runtimes it has one, of a few steps of 8 bits.
+
+    Outputs of one side that are layers of the other, as compile --taps makes them, are compared
+    with these layers.
 
     Beside a file that takes a camera's images or gives the best classes alone, the other is fed the
     same pixels, in its own order of colours and size, and its scores are cut alike. Classes must be
@@ -119,14 +125,17 @@ def command(
       graphcnn verify model.keras other_tool.onnx --per-layer --report verify.md
       graphcnn verify old.onnx new.onnx --random 64 --range 0 255 --json
       graphcnn verify model.keras model.onnx --runtime openvino,opencv,tract
+      graphcnn verify int8.onnx int8.onnx --runtime openvino
     """
     from graphcnn.errors import CheckFailed
     from graphcnn.files import check_target
     from graphcnn.report.console import show
     from graphcnn.report.verification import (
         check_report,
+        integers_hint,
         verdict,
         verification_json,
+        verification_markdown,
         verification_table,
         write_report,
     )
@@ -137,18 +146,20 @@ def command(
     given = _weights((a, b), weights, (weights_a, weights_b))
     if runtimes is not None:
         taken = {"--random": options["random"], "--per-layer": options["per_layer"]}
-        _refuse("--runtime does not take", taken | {"--report": path, "--weights-b": weights_b})
-        _in_runtimes(a, b, given[0], runtimes, batches, as_json, options)
-        return
-    _refuse("without --runtime there is no", {"--batch": batches})
+        _refuse("--runtime does not take", taken | {"--weights-b": weights_b})
+    else:
+        _refuse("without --runtime there is no", {"--batch": batches})
     if path:
         check_report(path)
         check_target(path, force)
+    if runtimes is not None:
+        _in_runtimes(a, b, given[0], runtimes, batches, path, as_json, options)
+        return
     options["random"] = options["random"] or 8
     with samples_bar("verify") as progress:
         report = verify(a, b, weights_a=given[0], weights_b=given[1], progress=progress, **options)
     if path:
-        write_report(report, path)
+        write_report(path, verification_json(report), verification_markdown(report))
     if as_json:
         click.echo(json.dumps(verification_json(report), allow_nan=False))
     else:
@@ -156,7 +167,8 @@ def command(
     if not report.equal:
         raise CheckFailed(
             verdict(report),
-            hint=None if options["per_layer"] else "--per-layer names the first layer that does",
+            hint=integers_hint(report.integers)
+            or (None if options["per_layer"] else "--per-layer names the first layer that does"),
         )
 
 
@@ -172,21 +184,29 @@ def _in_runtimes(
     weights: str | None,
     names: str,
     batches: tuple[int, ...],
+    path: Path | None,
     as_json: bool,
     options: Mapping[str, Any],
 ) -> None:
     """Verify a file in runtimes, and exit with 1 if one of them does not give what it should."""
     from graphcnn.errors import CheckFailed
     from graphcnn.report.console import show
-    from graphcnn.report.runtimes import runtimes_json, runtimes_table, runtimes_verdict
+    from graphcnn.report.runtimes import (
+        runtimes_json,
+        runtimes_markdown,
+        runtimes_table,
+        runtimes_verdict,
+    )
+    from graphcnn.report.verification import integers_hint, write_report
     from graphcnn.runtimes import RUNTIMES, find_runtime
     from graphcnn.verification import verify_runtimes
 
     if Path(b).suffix.lower() != ".onnx":
         raise click.UsageError(f"--runtime is for an .onnx file, and {b} is none")
-    wanted = list(RUNTIMES) if names == "all" else [name.strip() for name in names.split(",")]
-    adapters = [find_runtime(name)() for name in dict.fromkeys(wanted)]
-    absent = {one.name: one.missing() for one in adapters} if names == "all" else {}
+    wanted = [name.strip() for name in names.split(",")]
+    everywhere = "all" in wanted
+    adapters = [find_runtime(one)() for one in dict.fromkeys(RUNTIMES if everywhere else wanted)]
+    absent = {one.name: one.missing() for one in adapters} if everywhere else {}
     with samples_bar("verify") as progress:
         report = verify_runtimes(
             a,
@@ -198,14 +218,17 @@ def _in_runtimes(
             **{name: options[name] for name in ("data", "limits", "rtol", "atol", "seed")},
         )
     missing = {name: command for name, command in absent.items() if command}
+    found = {**runtimes_json(report), "missing": missing}
+    if path:
+        write_report(path, found, runtimes_markdown(report))
     if as_json:
-        click.echo(json.dumps({**runtimes_json(report), "missing": missing}, allow_nan=False))
+        click.echo(json.dumps(found, allow_nan=False))
     else:
         show(runtimes_table(report))
         for name, command in missing.items():
             click.echo(f"{name} is not installed: {command}")
     if not report.equal:
-        raise CheckFailed(runtimes_verdict(report))
+        raise CheckFailed(runtimes_verdict(report), hint=integers_hint(report.integers))
     if not as_json:
         click.echo(f"\n{runtimes_verdict(report)}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from graphcnn.errors import ModelFileError
 from graphcnn.graph import Graph
 from graphcnn.keras_file import ARCHIVE_ENDING, H5_ENDINGS
 from graphcnn.weights import WeightStore
@@ -27,6 +28,11 @@ def load_model(
         GraphCNNError: Of the kind that says what is wrong; an `ErrorGroup` of all that is.
     """
     path = Path(path)
+    if path.suffix.lower() == ".onnx":
+        raise ModelFileError(
+            f"{path} is a compiled file, and not a model: expected YAML, .keras or .h5",
+            hint=f"graphcnn inspect {path} tells what is in it",
+        )
     if path.name.endswith((ARCHIVE_ENDING, *H5_ENDINGS)):
         from .keras.read import load_keras
 

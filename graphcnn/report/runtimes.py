@@ -11,9 +11,16 @@ from graphcnn.comparison import Difference, RuntimeCell, RuntimeReport
 
 from .console import plain_table
 from .format import printable
-from .verification import by, difference_json, head
+from .verification import (
+    by,
+    difference_json,
+    head,
+    integers_text,
+    markdown_table,
+    markdown_text,
+)
 
-_COLUMNS = ("runtime", "version", "batch", "output", "error", "allowed", "argmax", "")
+_COLUMNS = ("runtime", "batch", "output", "error", "allowed", "argmax", "")
 
 
 def runtimes_json(report: RuntimeReport) -> dict[str, Any]:
@@ -54,25 +61,43 @@ def runtimes_json(report: RuntimeReport) -> dict[str, Any]:
 
 def runtimes_table(report: RuntimeReport) -> Group:
     """The report as a rich renderable: the matrix, then why and where each runtime differs."""
-    table = plain_table(_COLUMNS, left=("runtime", "version", "output", ""))
+    table = plain_table(_COLUMNS, left=("runtime", "output", ""))
     for cell in report.cells:
         table.add_row(*_cells(cell), style="" if cell.state == "ok" else "bold red")
+    notes = _notes(report)
+    return Group(*map(Text, _head(report)), "", table, *([""] if notes else []), *map(Text, notes))
+
+
+def runtimes_markdown(report: RuntimeReport) -> str:
+    """The report as markdown."""
+    rows = markdown_table(_COLUMNS, [_cells(cell) for cell in report.cells], left=(0, 2))
+    notes = "\n".join(f"- {markdown_text(note)}" for note in _notes(report))
+    top = "  \n".join(map(markdown_text, _head(report)))
+    verdict = f"## {markdown_text(runtimes_verdict(report))}"
+    return "\n\n".join(filter(None, [verdict, top, rows, notes]))
+
+
+def _head(report: RuntimeReport) -> list[str]:
     lines = [
         f"A: {report.models[0]}, {report.engine}",
         f"B: {report.models[1]}, in each runtime",
         head(report.data, report.tolerance),
     ]
+    return list(map(printable, lines))
+
+
+def _notes(report: RuntimeReport) -> list[str]:
+    """Why runtimes do not run it, each reason once, and where others leave the tolerance."""
+    batches: dict[tuple[str, str], list[str]] = {}
+    for cell in report.cells:
+        if cell.reason:
+            key = f"{cell.runtime} {cell.version}", cell.reason
+            batches.setdefault(key, []).append(str(cell.batch))
     notes = [
-        *(f"{_label(cell)}: {cell.reason}" for cell in report.cells if cell.reason),
+        *(f"{name}, batch {' and '.join(at)}: {why}" for (name, why), at in batches.items()),
         *(f"{name}: {layer_text(found)}" for name, found in report.first.items()),
     ]
-    return Group(
-        *map(Text, map(printable, lines)),
-        "",
-        table,
-        *([""] if notes else []),
-        *(Text(printable(note)) for note in notes),
-    )
+    return list(map(printable, notes))
 
 
 def runtimes_verdict(report: RuntimeReport) -> str:
@@ -81,6 +106,8 @@ def runtimes_verdict(report: RuntimeReport) -> str:
     right = len(report.cells) - len(wrong)
     if not wrong:
         return f"equal within the tolerance: {right} of {right} runs"
+    if report.integers and any(cell.state == "differs" for cell in report.cells):
+        wrong.append(integers_text(report.integers))
     return f"{report.models[1]}: {right} of {len(report.cells)} runs are right: {'; '.join(wrong)}"
 
 
@@ -98,7 +125,7 @@ def _label(cell: RuntimeCell) -> str:
 
 def _cells(cell: RuntimeCell) -> list[str]:
     worst = cell.worst
-    start = [cell.runtime, cell.version, str(cell.batch)]
+    start = [f"{cell.runtime} {cell.version}", str(cell.batch)]
     state = cell.state if cell.state == "ok" else cell.state.upper()
     if worst is None:
         return [*start, "", "", "", "", state]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -14,6 +13,7 @@ from graphcnn.onnx_file.fit import Misfit
 from graphcnn.targets import OPERATORS, PORTABLE, Profile, Targets, targets
 
 from . import format as fmt
+from .console import plain_table
 
 _MOST_PLACES = 8
 """Of more nodes of one kind than this the others are counted."""
@@ -43,9 +43,8 @@ def targets_json(profiles: Sequence[Profile]) -> list[dict[str, Any]]:
 
 def targets_table(profiles: Sequence[Profile]) -> Group:
     """Profiles as a rich renderable, with what all that were measured take."""
-    table = Table(box=SIMPLE_HEAD)
-    for column in ("target", "measured", "opset", "IR", "batch", "fp16", "int8"):
-        table.add_column(column, justify="right" if column in ("opset", "IR") else "left")
+    columns = ("target", "measured", "opset", "IR", "batch", "fp16", "int8")
+    table = plain_table(columns, left=("target", "measured", "batch", "fp16", "int8"))
     for profile in profiles:
         table.add_row(
             profile.name,
@@ -62,7 +61,8 @@ def targets_table(profiles: Sequence[Profile]) -> Group:
 
 def refusals_table(profiles: Sequence[Profile]) -> Table:
     """What each profile refuses as a rich renderable."""
-    table = Table("target", "operator, form or precision", "what happens", box=SIMPLE_HEAD)
+    columns = ("target", "operator, form or precision", "what happens")
+    table = plain_table(columns, left=columns)
     for profile in profiles:
         rows = {**profile.refused, **{f"--precision {k}": v for k, v in profile.precisions.items()}}
         for index, (what, happens) in enumerate(rows.items()):

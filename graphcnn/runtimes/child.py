@@ -33,5 +33,5 @@ def serve() -> None:
 
 def _reason(error: Exception) -> str:
     """What a runtime says, on one line and not too long."""
-    text = " ".join(str(error).split())[:300]
+    text = " ".join(str(error).partition("Stack backtrace:")[0].split())[:300]
     return f"cannot run it: {text or type(error).__name__}"

@@ -5,6 +5,7 @@ ncnn has no batch: samples are run one by one. pnnx asks for all sizes: it is gi
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -40,19 +41,27 @@ class NCNN(PythonAdapter):
         done = subprocess.run(command, capture_output=True, text=True, errors="replace")
         written = scratch / "model.ncnn.param"
         if done.returncode or not written.exists():
-            said = [*done.stderr.strip().splitlines(), f"exit status {done.returncode}"]
-            raise RuntimeFailure(f"pnnx cannot convert it: {said[0]}")
+            raise RuntimeFailure(f"pnnx cannot convert it: {_cause(done)}")
         network = ncnn.Net()
         for kind in ("packed", "storage", "arithmetic"):
             setattr(network.opt, f"use_fp16_{kind}", False)
         network.opt.use_vulkan_compute = False
         if network.load_param(str(written)) or network.load_model(str(scratch / "model.ncnn.bin")):
-            raise RuntimeFailure("ncnn cannot load what pnnx has made of it")
+            left = ", ".join(re.findall(r"^todo (\S+)", done.stderr, re.MULTILINE))
+            reason = f": it has nothing for {left}" if left else ""
+            raise RuntimeFailure(f"ncnn cannot load what pnnx has made of it{reason}")
         rows = [
             _one(ncnn, network, [values[row] for values in feeds.values()], len(outputs))
             for row in range(len(next(iter(feeds.values()))))
         ]
         return [np.stack(values) for values in zip(*rows, strict=True)]
+
+
+def _cause(done: subprocess.CompletedProcess[str]) -> str:
+    """The last that pnnx said that is neither a setting nor the name of a step."""
+    said = (line.strip() for line in reversed(done.stderr.splitlines()))
+    told = (line for line in said if line and " = " not in line and "###" not in line)
+    return next(told, f"exit status {done.returncode}")
 
 
 def _one(ncnn: ModuleType, network: Any, sample: Sequence[Array], outputs: int) -> list[Array]:

@@ -28,7 +28,7 @@ from graphcnn.runtime.signature import Array
 from graphcnn.types import LAST
 
 from .pairing import Pair
-from .side import Runner, Side, Value
+from .side import Around, Runner, Side, Value
 
 WHOLE = Tolerance(rtol=0, atol=0.5)
 """Classes are the same or they are not."""
@@ -51,11 +51,10 @@ def resized(images: Array, height: int, width: int) -> Array:
     return found.astype(np.float32)
 
 
-class TopSide(Side):
+class TopSide(Around):
     """A side that gives the best of its scores, as another side does.
 
-    In the place of the best classes its runner gives the scores of all: `ranked_alike` makes the
-    classes of them.
+    `ranked_alike` makes the classes of the scores that its runner gives.
 
     Args:
         side: The side, which has the scores of all classes.
@@ -66,10 +65,8 @@ class TopSide(Side):
     """
 
     def __init__(self, side: Side, other: Side) -> None:
-        self._side = side
-        self.model, self.engine, self.inputs = side.model, side.engine, side.inputs
-        self.layouts_known, self.foreign = side.layouts_known, side.foreign
-        self.precision, self.tops = side.precision, other.tops
+        super().__init__(side)
+        self.tops, self.scored = other.tops, True
         given, sizes = list(side.outputs), {v.name: v.sizes for v in other.outputs}
         self._cut: dict[int, int] = {}
         outputs = list[Value]()
@@ -94,11 +91,11 @@ class TopSide(Side):
     def layers(self) -> list[Value]:
         """See `Side.layers`; one that is named like what is made of the scores is not that."""
         made = {*self.tops, *self.tops.values()}
-        return [value for value in self._side.layers() if value.name not in made]
+        return [value for value in super().layers() if value.name not in made]
 
     def runner(self, values: Sequence[Value] | None = None) -> Runner:
         """The side's own, with the best of its scores where its outputs are asked for."""
-        run = self._side.runner(values)
+        run = self.side.runner(values)
         if values is not None:
             return run
 
@@ -157,7 +154,7 @@ def ranked_alike(
         if classes not in places or scores not in places:
             continue
         both, kept = found[places[classes]], found[places[scores]]
-        whole = [v if isinstance(s, TopSide) else None for s, v in zip(sides, both, strict=True)]
+        whole = [v if s.scored else None for s, v in zip(sides, both, strict=True)]
         a, b = (
             value if scored is None else _best(value, top.shape[-1])
             for value, scored, top in zip(both, whole, kept, strict=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from graphcnn.comparison import ROUNDED, Difference, Differing, Tolerance, VerifyReport
+from graphcnn.comparison import INTEGERS, ROUNDED, Difference, Differing, Tolerance, VerifyReport
 from graphcnn.errors import ErrorGroup, GraphCNNError, VerificationError
 from graphcnn.runtime.images import in_colors
 from graphcnn.runtime.settings import Provider
@@ -22,6 +22,7 @@ from .opening import Model, Weights, opened
 from .pairing import InputPair, Pair, pair_inputs, pair_layers, pair_outputs
 from .samples import RandomSamples, Samples, Wanted, read_samples, with_open_sizes
 from .side import Runner, Side, channels_last, logical, possible, spell
+from .taps import with_taps
 
 Progress = Callable[[int, int], None]
 
@@ -97,7 +98,7 @@ def verify(
             opened(a, weights_a, seed, provider, folder / "a.onnx"),
             opened(b, weights_b, seed, provider, folder / "b.onnx"),
         )
-        sides = with_best(*sides)
+        sides = with_taps(*with_best(*sides))
         tolerance = tolerance_of(sides, rtol, atol)
         run = Comparison(sides, tuple(pair_inputs(*sides)), tolerance, progress)
         outputs, order = pair_outputs(*sides)
@@ -113,16 +114,31 @@ def verify(
         outputs=tuple(found),
         layers=None if layers is None else tuple(layers),
         skipped=tuple(skipped),
+        integers=alone_in_integers(sides, rtol, atol),
     )
 
 
 def tolerance_of(sides: Sequence[Side], rtol: float | None, atol: float | None) -> Tolerance:
-    """What is given, else what the coarser side's precision asks for."""
-    own = [ROUNDED.get(side.precision, Tolerance()) for side in sides]
+    """What is given, else what the coarser side's precision asks for.
+
+    8-bit integers ask for nothing beside floats: see `INTEGERS`.
+    """
+    precisions = {side.precision for side in sides}
+    own = [ROUNDED.get(p, Tolerance()) for p in precisions if p != INTEGERS or len(precisions) == 1]
     return Tolerance(
         max(one.rtol for one in own) if rtol is None else rtol,
         max(one.atol for one in own) if atol is None else atol,
     )
+
+
+def alone_in_integers(sides: Sequence[Side], rtol: float | None, atol: float | None) -> str:
+    """The side that computes in 8-bit integers where the other does not, and no tolerance is given.
+
+    Returns:
+        Its model; nothing if there is none.
+    """
+    found = [side.model for side in sides if side.precision == INTEGERS]
+    return found[0] if len(found) == 1 and rtol is atol is None else ""
 
 
 @dataclass(frozen=True, slots=True)

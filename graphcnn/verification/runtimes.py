@@ -18,12 +18,13 @@ from graphcnn.runtimes import Adapter, Missing
 from graphcnn.types import Array
 
 from .embedded import with_best
-from .models import Comparison, tolerance_of
+from .models import Comparison, alone_in_integers, tolerance_of
 from .onnx_side import OnnxSide
 from .opening import Model, Weights, opened
 from .pairing import Pair, pair_inputs, pair_outputs
 from .samples import ArraySamples, Samples
 from .side import Runner, Value
+from .taps import with_taps
 
 BATCHES = (1, 3)
 """The sizes of batches that a file is run in: runtimes have been right at one and wrong beyond."""
@@ -122,7 +123,7 @@ def verify_runtimes(
         for adapter in runtimes:
             stack.enter_context(adapter)
             side = RuntimeSide(Path(path), adapter, folder)
-            sides = with_best(reference, side)
+            sides = with_taps(*with_best(reference, side))
             run = Comparison(
                 sides,
                 tuple(pair_inputs(*sides)),
@@ -143,6 +144,7 @@ def verify_runtimes(
         tolerance=run.tolerance,
         cells=tuple(cells),
         first=first,
+        integers=alone_in_integers(run.sides, rtol, atol),
     )
 
 

@@ -61,6 +61,7 @@ class Side(ABC):
         layouts_known: Whether the layouts of inputs are known rather than guessed.
         foreign: Its values have the names of another tool.
         tops: By the output of the best classes that of their scores, where it gives these alone.
+        scored: In the place of the best classes its runner gives the scores of all.
         precision: What its weights and numbers are rounded to, as the file states it.
     """
 
@@ -71,6 +72,7 @@ class Side(ABC):
     layouts_known = True
     foreign = False
     tops: Mapping[str, str] = MappingProxyType({})
+    scored = False
     precision = "fp32"
 
     @abstractmethod
@@ -120,6 +122,26 @@ class Side(ABC):
             rows = array[np.minimum(np.arange(start, start + step), len(array) - 1)]
             feeds[spec.name] = fit(rows, spec, f"{self.model}: input {spec.name!r}")
         return [_batched(values, step) for values in run(feeds)]
+
+
+class Around(Side):
+    """A side that gives other values than the one that it holds.
+
+    Args:
+        side: The one that it holds.
+    """
+
+    def __init__(self, side: Side) -> None:
+        self.side = side
+        self.model, self.engine, self.inputs = side.model, side.engine, side.inputs
+        self.outputs, self.tops, self.precision = side.outputs, side.tops, side.precision
+        self.layouts_known, self.scored = side.layouts_known, side.scored
+
+    def layers(self) -> list[Value]:
+        """See `Side.layers`, which finds out whose names they are."""
+        found = self.side.layers()
+        self.foreign = self.side.foreign
+        return found
 
 
 def _batched(values: Array, count: int) -> Array:

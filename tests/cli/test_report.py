@@ -146,3 +146,12 @@ def test_igraph_is_an_extra(monkeypatch: pytest.MonkeyPatch, folder: Path) -> No
     assert isinstance(error, MissingExtra)
     assert error.hint == "pip install 'graphcnn[report]'"
     assert not list(folder.glob("*.html"))
+
+
+@pytest.mark.parametrize("line", ["report", "infer-shapes", "compile -o out.onnx"])
+def test_a_compiled_file_is_no_model(line: str) -> None:
+    graphcnn.compile(graphcnn.load("tiny.yaml"), "tiny.onnx")
+    error = CliRunner().invoke(cli, [*line.split(), "tiny.onnx"]).exception
+    assert isinstance(error, GraphCNNError)
+    assert "tiny.onnx is a compiled file, and not a model" in error.message
+    assert error.hint == "graphcnn inspect tiny.onnx tells what is in it"

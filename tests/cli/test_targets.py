@@ -60,14 +60,17 @@ def test_compile_lists_every_layer_that_does_not_fit(model: Path) -> None:
     assert (
         "--target onnxruntime,onnxruntime-web,openvino,opencv,tract,ncnn,tvm takes" in done.stderr
     )
-    assert _graphcnn("compile", model, "-o", out, "--target", "tvm,opencv").returncode == 0
+    done = _graphcnn("compile", model, "-o", out, "--target", "tvm", "--target", "opencv")
+    assert done.returncode == 0
+    assert "; for tvm, opencv; " in done.stderr
 
 
 def test_inspect_exits_with_1_where_a_file_does_not_fit(model: Path) -> None:
     out = model.with_name("checked.onnx")
     assert _graphcnn("compile", model, "-o", out, "--target", "onnxruntime").returncode == 0
-    fits = _graphcnn("inspect", out, "--target", "onnxruntime,tvm")
-    assert (fits.returncode, fits.stdout) == (0, f"{out} fits onnxruntime, tvm\n")
+    for targets in (["onnxruntime,tvm"], ["onnxruntime", "--target", "tvm"]):
+        fits = _graphcnn("inspect", out, "--target", *targets)
+        assert (fits.returncode, fits.stdout) == (0, f"{out} fits onnxruntime, tvm\n")
     refused = _graphcnn("inspect", out, "--target", "portable")
     assert refused.returncode == 1
     assert "pools.yaml:5:5 first (MaxPooling3D)" in refused.stdout
@@ -82,6 +85,8 @@ def test_precision_that_a_target_does_not_take(model: Path) -> None:
     done = _graphcnn("compile", model, "--precision", "fp16-body", "--target", "ncnn", "--force")
     assert done.returncode == 2
     assert "--precision fp16-body does not run everywhere on ncnn" in done.stderr
+    done = _graphcnn("compile", model, "--precision", "int8", "--target", "ncnn", "--force")
+    assert "--precision int8 does not run everywhere on ncnn" in done.stderr, "before data"
 
 
 def test_a_line_that_is_repeated_is_told_once(tmp_path: Path) -> None:

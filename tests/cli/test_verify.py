@@ -17,6 +17,7 @@ from graphcnn.cli.verify import command
 from graphcnn.comparison import Difference, Differing, Tolerance, VerifyReport
 from graphcnn.errors import CheckFailed, ExportError, VerificationError
 from graphcnn.report.verification import verification_markdown, verification_table
+from tests.runtime.models import edit_metadata
 
 MODEL = """
 name: tiny
@@ -170,6 +171,16 @@ def test_of_many_layers_the_worst_are_shown(capsys: pytest.CaptureFixture[str]) 
     assert "\nl59| " in text
     assert "\nl2| " not in text
     assert "the 40 of 60 layers with the largest errors" in text
+
+
+def test_integers_beside_floats(model: Path, broken: Path) -> None:
+    edit_metadata(broken, precision="int8")
+    error = invoke(model, broken, "--per-layer").exception
+    assert isinstance(error, CheckFailed)
+    assert error.message.endswith(
+        "; broken.onnx computes in 8-bit integers, so its numbers are not those of the other side"
+    )
+    assert "--rtol 0.2" in (error.hint or "")
 
 
 def test_markdown_has_all_layers_and_no_markup_of_names() -> None:

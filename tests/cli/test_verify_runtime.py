@@ -12,8 +12,9 @@ from click.testing import CliRunner, Result
 
 import graphcnn
 from graphcnn.cli.verify import command
-from graphcnn.errors import CheckFailed, ErrorGroup, RuntimeFailure, VerificationError
+from graphcnn.errors import CheckFailed, ErrorGroup, ExportError, RuntimeFailure, VerificationError
 from graphcnn.runtimes import RUNTIMES
+from tests.runtime.models import edit_metadata
 from tests.runtimes.fakes import (
     Absent,
     Crashing,
@@ -131,6 +132,60 @@ def test_a_missing_runtime_is_an_error_before_anything_runs() -> None:
     assert "the runtime absent is not installed" in str(result.exception)
     assert "pip install no-such-package" in str(result.exception)
     assert not result.stdout
+
+
+def test_all_that_are_missing_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Other(Absent):
+        name = "other"
+        install = "pip install another-package"
+
+    monkeypatch.setitem(RUNTIMES, "other", Other)
+    said = str(invoke("--runtime", "absent,onnxruntime", "--runtime", "other").exception)
+    assert "the runtime absent is not installed\n  hint     pip install no-such-package" in said
+    assert "the runtime other is not installed\n  hint     pip install another-package" in said
+
+
+def test_a_reason_is_told_once() -> None:
+    text = squeezed(invoke("--runtime", "refusing", "--batch", "1,3,4").stdout)
+    assert text.count("no kernel for this") == 1
+    assert re.search(r"^refusing [\d.]+, batch 3 and 4: cannot run it: no kernel", text, re.M)
+
+
+def test_reports() -> None:
+    result = invoke("--runtime", "wrong", "--json", "--report", "out.json")
+    assert json.loads(Path("out.json").read_text()) == json.loads(result.stdout)
+    invoke("--runtime", "wrong,refusing", "--report", "out.md")
+    text = Path("out.md").read_text()
+    assert text.startswith("## tiny.onnx: 2 of 4 runs are right: wrong ")
+    assert re.search(r"^\| wrong [\d.]+ \| 3 \| scores \| 0.5 \| .* \| DIFFERS \|$", text, re.M)
+    assert re.search(r"^- refusing [\d.]+, batch 3: cannot run it: no kernel", text, re.M)
+    kept = invoke("--runtime", "onnxruntime", "--report", "out.md")
+    assert isinstance(kept.exception, ExportError)
+    assert Path("out.md").read_text() == text
+
+
+def test_integers_beside_floats() -> None:
+    """They differ by design, which the outcome says, with what to do."""
+    edit_metadata(Path("tiny.onnx"), precision="int8")
+    error = invoke("--runtime", "wrong", "--batch", "3").exception
+    assert isinstance(error, CheckFailed)
+    assert "; tiny.onnx computes in 8-bit integers, so its numbers are not those" in error.message
+    assert "--rtol 0.2" in (error.hint or "")
+    assert "graphcnn verify tiny.onnx tiny.onnx --runtime" in (error.hint or "")
+    crashed = invoke("--runtime", "crashing", "--batch", "3").exception
+    assert "8-bit" not in str(crashed)
+    itself = CliRunner().invoke(command, ["tiny.onnx", "tiny.onnx", "--runtime", "onnxruntime"])
+    assert itself.exception is None, itself.exception
+    assert "allowed: 0.001 + 0.1 x max |A|" in itself.stdout
+
+
+def test_taps() -> None:
+    graphcnn.compile(graphcnn.load("tiny.yaml"), "tiny.onnx", taps=["all"], force=True)
+    found = json.loads(invoke("--runtime", "openvino,scaling", "--json").stdout)
+    (first, *_, last) = found["cells"]
+    assert [item["a"] for item in first["outputs"]] == ["scores", "first", "second", "flat"]
+    assert (first["state"], last["state"]) == ("ok", "differs")
+    assert [item["within"] for item in last["outputs"]] == [False, True, False, False]
 
 
 def test_all_takes_the_installed_ones(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ import graphcnn
 from graphcnn.child import Crashed, Hung
 from graphcnn.errors import RuntimeFailure
 from graphcnn.runtimes import RUNTIMES, Adapter, Missing, find_runtime
+from graphcnn.runtimes.child import _reason
+from graphcnn.runtimes.ncnn import _cause
 from graphcnn.runtimes.node import OnnxRuntimeNode
 from tests.bench.processes import gone
 
@@ -119,6 +122,19 @@ def test_a_refusal_is_one_line(compiled: Path) -> None:
         Refusing().run(compiled, images(3))
     assert str(caught.value) == "refusing: cannot run it: no kernel for this"
     assert not isinstance(caught.value, Crashed)
+
+
+def test_the_cause_of_a_refusal_is_told() -> None:
+    error = ValueError("no kernel\n\nCaused by:\n  an axis\n\nStack backtrace:\n 0: <tract>::msg")
+    assert _reason(error) == "cannot run it: no kernel Caused by: an axis"
+    said = (
+        "pnnxparam = m.pnnx.param\n############# pass_level0 onnx \n"
+        "shape_inference ...  ort failed: Foo is no operator\n\n"
+    )
+    done = subprocess.CompletedProcess[str]([], -11, "", said)
+    assert _cause(done) == "shape_inference ...  ort failed: Foo is no operator"
+    done.stderr = "pnnxparam = m.pnnx.param\n"
+    assert _cause(done) == "exit status -11"
 
 
 def test_shapes_are_its_own(compiled: Path) -> None:

@@ -85,6 +85,16 @@ def test_two_files(case: str, model: Path) -> None:
     assert verify(plain, first).equal
 
 
+def test_taps_beside_the_best_classes(model: Path) -> None:
+    path = embedded(model, postprocess="top5", taps=["pool", "scores"])
+    for sides in [(model, path), (path, model)]:
+        report = verify(*sides)
+        assert report.equal
+        found = {item.name for item in report.outputs}
+        assert found == {"scores_top5", "scores_top5_classes", "pool", "scores"}
+    assert verify_runtimes(model, path, [RUNTIMES["onnxruntime"]()]).equal
+
+
 def test_colours_of_the_metadata_count(model: Path) -> None:
     path = embedded(model, **OPTIONS["bgr"])
     assert verify(model, path).equal

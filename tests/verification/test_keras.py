@@ -76,6 +76,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_taps_are_compared_with_layers(folder: Path) -> None:
+    graph = graphcnn.load(folder / "model.yaml")
+    graphcnn.compile(
+        graph,
+        folder / "taps.onnx",
+        weights=folder / "model.safetensors",
+        taps=["block/norm", "gap"],
+        force=True,
+    )
+    report = verify(folder / "model.keras", folder / "taps.onnx")
+    assert report.equal
+    assert [item.name for item in report.outputs] == ["scores", "add", "block/norm", "gap"]
+
+
 @pytest.mark.parametrize("name", ["model.keras", "model.h5"])
 def test_equal(folder: Path, name: str) -> None:
     report = verify(folder / name, folder / "model.onnx", per_layer=True)

@@ -12,10 +12,12 @@ import pytest
 from onnx import helper, numpy_helper
 
 import graphcnn
+from graphcnn.comparison import ROUNDED, Tolerance
 from graphcnn.errors import ErrorGroup, GraphCNNError, RuntimeFailure, VerificationError
 from graphcnn.graph import Graph
 from graphcnn.ops import Add, Concatenate, Conv2D, Dense, Flatten
 from graphcnn.verification import models, verify
+from tests.runtime.models import edit_metadata
 
 MODEL = """
 name: tiny
@@ -312,11 +314,54 @@ def test_a_layer_is_not_matched_by_part_of_a_name(
     assert verify(model, theirs, per_layer=True).layers == ()
 
 
-def test_number_of_outputs(model: Path, compiled: Path) -> None:
+@pytest.mark.parametrize("layout", ["nchw", "nhwc"])
+def test_taps_are_compared_with_layers(model: Path, layout: str) -> None:
+    tapped = compile_(model, "tapped.onnx", taps=["all"], input_layout=layout)
+    for sides in [(model, tapped), (tapped, model)]:
+        report = verify(*sides, per_layer=True)
+        assert report.equal
+        assert [item.name for item in report.outputs] == [
+            *("scores", "conv", "pool", "second", "flat")
+        ]
+        assert report.outputs[1].sizes == (8, 8, 8)
+        assert report.outputs[1].where.endswith("tiny.yaml:5:5")
+        assert set(names(report)) >= {"scores", "conv", "pool", "second", "flat"}
+    wrong = edit_weight(tapped, "second/bias", lambda bias: bias + 1)
+    assert [item.within for item in verify(model, wrong).outputs] == [
+        *(False, True, True, False, False)
+    ]
+
+
+def test_taps_of_one_file_and_layers_of_another(model: Path, compiled: Path) -> None:
     tapped = compile_(model, "tapped.onnx", taps=["conv"])
-    with pytest.raises(VerificationError, match=r"has 1 outputs, and .* has 2") as caught:
-        verify(compiled, tapped)
-    assert ("B", "scores, conv") in caught.value.context
+    for sides in [(compiled, tapped), (tapped, compiled)]:
+        assert [item.name for item in verify(*sides).outputs] == ["scores", "conv"]
+
+
+def test_outputs_that_are_no_layers(model: Path, compiled: Path) -> None:
+    other = model.with_name("other.yaml")
+    other.write_text(MODEL.replace("name: second", "name: middle"))
+    tapped = compile_(other, "tapped.onnx", taps=["middle", "pool"])
+    with pytest.raises(VerificationError, match=r"nor layers of these names: middle\n") as caught:
+        verify(model, tapped)
+    assert (str(tapped), "scores, middle, pool") in caught.value.context
+
+
+def test_integers_beside_integers_and_beside_floats(model: Path, compiled: Path) -> None:
+    """Floats are no reference for them; an engine that rounds otherwise is a few steps apart."""
+    other = edit_weight(compiled, "scores/bias", lambda bias: bias + np.arange(10) / 50)
+    for path in (compiled, other):
+        edit_metadata(path, precision="int8")
+    report = verify(compiled, other)
+    assert report.tolerance == ROUNDED["int8"]
+    assert report.equal
+    assert report.outputs[0].largest_absolute > 1e-3
+    assert not report.integers
+    beside = verify(model, other)
+    assert beside.tolerance == Tolerance()
+    assert not beside.equal
+    assert beside.integers == str(other)
+    assert not verify(model, other, rtol=1e-5).integers
 
 
 def test_sizes_that_do_not_fit(tmp_path: Path, model: Path, compiled: Path) -> None:
