@@ -200,17 +200,19 @@ def _other_scale(item: Item) -> bool:
 
 
 def _rare_resize(item: Item) -> bool:
-    """Whether a resize is none of those that most tools write.
+    """Whether a resize is none of those that most tools write, or leaves out which it is.
 
     These are repetition from the corner, the nearest of the middles by whole factors, and
     interpolation between the middles or the corners.
     """
-    given, kind = item.attributes, item.text("coordinate_transformation_mode", "half_pixel")
+    given, kind = item.attributes, item.text("coordinate_transformation_mode", "")
     switches = ("antialias", "axes", "exclude_outside")
     kept = item.text("keep_aspect_ratio_policy", "stretch") != "stretch"
     if kept or any(map(given.get, switches)) or given.get("cubic_coeff_a", -0.75) != -0.75:
         return True
-    if item.text("mode", "nearest") != "nearest":
+    if "mode" not in given or not kind:
+        return True
+    if item.text("mode", "") != "nearest":
         return kind not in ("half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric")
     if kind == "asymmetric":
         return item.text("nearest_mode", "") != "floor"
@@ -391,9 +393,6 @@ FORMS: dict[str, Form] = {
         ("LayerNormalization",),
         lambda i: (axis := i.attributes.get("axis", -1)) != -1 and axis != i.rank - 1,
         "its pieces",
-    ),
-    "Flatten of the batch": Form(
-        ("Flatten",), lambda i: i.attributes.get("axis", 1) != 1, "axis 1, or a Reshape"
     ),
     "Transpose of the batch": Form(
         ("Transpose",), lambda i: list(i.attributes.get("perm", ()))[:1] != [0], "axes after it"

@@ -165,7 +165,7 @@ def _files() -> Iterator[tuple[str, onnx.ModelProto]]:
 def _after_convolutions() -> Iterator[tuple[str, onnx.ModelProto]]:
     """What is wrong after a convolution alone."""
     conv = helper.make_node("Conv", ["x", "w"], ["c"], kernel_shape=[3, 3], pads=[1] * 4)
-    weights = {"w": _f(4, 4, 3, 3)}
+    weights = {"w": _f(4, 4, 3, 3) / 16}
     mean = helper.make_node("GlobalAveragePool", ["s"], ["y"], name="mean")
     for op, before in (("Sub", "Identity"), ("Div", "Sigmoid")):
         function = helper.make_node(before, ["c"], ["f"], name="f")
@@ -331,11 +331,11 @@ def _elementwise() -> Iterator[tuple[str, onnx.ModelProto]]:
     above = helper.make_node("Relu", ["x"], ["r"], name="r")
     least = helper.make_node("Max", ["r", "m"], ["b"], name="b")
     for exponent in (0.5, 0.7, 1.5):
-        ends = {"m": _scalar(1.2e-38), "e": _scalar(exponent)}
-        for nodes in ([above], [above, least]):
+        ends = {"e": _scalar(exponent)}
+        for nodes, more in (([above], {}), ([above, least], {"m": _scalar(1.2e-38)})):
             powers = helper.make_node("Pow", [nodes[-1].output[0], "e"], ["y"], name="Pow")
             label = f"Pow {exponent} of a {nodes[-1].op_type}"
-            yield label, graph_of([*nodes, powers], IMAGE, IMAGE, ends)
+            yield label, graph_of([*nodes, powers], IMAGE, IMAGE, ends | more)
     yield "PRelu by channel", model("PRelu", _f(4, 1, 1))
     yield "PRelu by element", model("PRelu", _f(*IMAGE))
     yield "PRelu of one number", model("PRelu", _f(1, 1, 1))
@@ -463,7 +463,7 @@ def graph_of(
 
 def _moves() -> Iterator[tuple[str, onnx.ModelProto]]:
     yield "Flatten", model("Flatten", axis=1)
-    yield "Flatten 2", model("Flatten", axis=2, batch=1)
+    yield "Flatten 2", model("Flatten", axis=2)
     yield "Reshape, 0 for the batch", model("Reshape", _i(0, 9, 8, 4))
     yield "Reshape to two sizes", model("Reshape", _i(0, 4, 72))
     yield "Reshape, two joined", model("Reshape", _i(0, 2, -1, 8))
@@ -517,7 +517,8 @@ def _moves() -> Iterator[tuple[str, onnx.ModelProto]]:
     yield "Resize, linear", model("Resize", None, two, mode="linear", **half)
     odd, other = _scales(1.0, 1.0, 7 / 9, 13 / 8), _scales(1.0, 1.0, 7 / 9, 1.7)
     yield "Resize, linear, odd factors", model("Resize", None, odd, mode="linear", **half)
-    skewed = model("Resize", None, other, mode="nearest", **floor)
+    beyond = _scales(1.0, 1.0, 1.7, 1.7)
+    skewed = model("Resize", None, beyond, mode="nearest", shape=(4, 16, 16), **floor)
     yield "Resize, nearest, other scales", skewed
     yield from _rare_resizes()
     yield "Resize, linear, other scales", model("Resize", None, other, mode="linear", **half)
@@ -578,8 +579,9 @@ def _rare_resizes() -> Iterator[tuple[str, onnx.ModelProto]]:
     for kind, last in (("asymmetric", "ceil"), (middle, "floor"), (middle, "round_prefer_ceil")):
         made = model("Resize", None, two, mode="nearest", **{mode: kind}, nearest_mode=last)
         yield f"Resize, nearest {kind} {last}", made
-    small = model("Resize", None, half, mode="nearest", shape=(4, 8, 16))
-    yield "Resize, nearest half-pixel, smaller", small
+    small = {"mode": "nearest", mode: middle, "shape": (4, 8, 16)}
+    yield "Resize, nearest half-pixel, smaller", model("Resize", None, half, **small)
+    yield "Resize, nothing said", model("Resize", None, two)
     more = {"mode": "linear", mode: middle, "opset": 19}
     symmetric = model("Resize", None, two, **{**more, mode: "half_pixel_symmetric"})
     yield "Resize, linear half_pixel_symmetric", symmetric

@@ -46,13 +46,13 @@ def model(
 
 def found(made: onnx.ModelProto, target: str = PORTABLE) -> list[str]:
     """What does not fit, but for what every file of one operator has."""
-    untold = "images, and no operator of images"
-    return [item.found for item in misfits(made, targets(target)) if item.found != untold]
+    every = {"images, and no operator of images", "outputs without sizes"}
+    return [item.found for item in misfits(made, targets(target)) if item.found not in every]
 
 
 def _choice(branch: NodeProto) -> NodeProto:
     graphs = (helper.make_graph([part], "branch", [], []) for part in (node("Relu"), branch))
-    return node("If", "c", **dict(zip(("then_branch", "else_branch"), graphs, strict=True)))
+    return node("If", "x", **dict(zip(("then_branch", "else_branch"), graphs, strict=True)))
 
 
 def _function(body: NodeProto) -> onnx.FunctionProto:
@@ -265,6 +265,66 @@ def test_quantization_for_tensorrt() -> None:
     assert found(made(np.uint8, 3), "tensorrt") == found(made(np.int8, 3), "tensorrt") == [form] * 2
     assert found(made(np.uint8, 0), "tensorrt") == [form] * 2
     assert found(made(np.uint8, 3), "openvino") == []
+
+
+def _branches(*nodes: NodeProto) -> NodeProto:
+    graph = helper.make_graph(nodes, "branch", [], [helper.make_empty_tensor_value_info("b")])
+    return node("If", "x", then_branch=graph, else_branch=graph)
+
+
+@pytest.mark.parametrize(
+    ("made", "names"),
+    [
+        (model(node("Relu", "z")), ["z"]),
+        (model(node("Relu", "z"), node("Neg", to=["z"])), ["z"]),
+        (model(node("Add", "x", "z", to=["w"]), node("Relu", "w")), ["z"]),
+        (model(node("Relu", to=["z"])), ["y"]),
+        (model(node("Relu", to=["z"]), _branches(node("Neg", "z", to=["b"]))), []),
+        (model(_branches(node("Neg", to=["b"]), node("Add", "b", "z"))), ["z", "z"]),
+        (model(_branches(node("Neg", to=["b"])), node("Relu", "b", to=["y2"])), ["b"]),
+        (model(node("Clip", "x", "", "k"), constants={"k": np.float32(1)}), []),
+    ],
+)
+def test_values_that_nothing_makes(made: onnx.ModelProto, names: list[str]) -> None:
+    told = found(made, "onnxruntime")
+    assert told == [f"{name!r}, which nothing makes" for name in names]
+
+
+@pytest.mark.parametrize(
+    ("op", "constants", "more", "fits"),
+    [
+        ("Sub", ("k", "x"), {}, False),
+        ("Sub", ("x", "k"), {}, True),
+        ("Sub", ("one", "x"), {}, True),
+        ("Pow", ("x", "half"), {}, False),
+        ("Softmax", ("x",), {"axis": 1}, False),
+        ("Softmax", ("x",), {"axis": 3}, True),
+    ],
+)
+def test_forms_of_an_early_opset(
+    op: str, constants: tuple[str, ...], more: dict[str, Any], fits: bool
+) -> None:
+    weights = {
+        "k": np.ones((1, 4, 1, 1), np.float32),
+        "one": np.float32(1),
+        "half": np.float32(0.5),
+    }
+    made = model(node(op, *constants, **more), constants=weights, opset=12)
+    assert (found(made) == []) == fits
+
+
+@pytest.mark.parametrize("bounds", [("1e-3", True), ("-1", False)])
+def test_a_power_of_what_is_above_zero(bounds: tuple[str, bool]) -> None:
+    low, fits = bounds
+    weights = {"low": np.float32(low), "half": np.float32(0.5)}
+    for nodes in (node("Clip", "x", "low", to=["z"]), node("Max", "x", "low", to=["z"])):
+        assert (found(model(nodes, node("Pow", "z", "half"), constants=weights)) == []) == fits
+
+
+def test_a_difference_of_inputs_is_of_no_constant() -> None:
+    made = model(node("Sub", "v", "x"))
+    made.graph.input.append(helper.make_tensor_value_info("v", TensorProto.FLOAT, [1, 4, 8, 8]))
+    assert found(made) == []
 
 
 def test_open_sizes_beside_the_batch() -> None:

@@ -24,6 +24,7 @@ from graphcnn.ops import (
     Mean,
     Multiply,
     Op,
+    Power,
     ReLU,
     Rescaling,
     Resizing,
@@ -218,3 +219,44 @@ def test_a_product_as_wide_as_a_padded_kernel(tmp_path: Path) -> None:
         (found[target],) = run(path, {"x": x}).values()
     np.testing.assert_array_equal(found["openvino"], found["onnxruntime"])
     np.testing.assert_allclose(found["portable"], found["onnxruntime"], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("exponent", "operators"),
+    [
+        (0.5, {"Sqrt"}),
+        (1.7, {"Max", "Pow"}),
+        (1 / 3, {"Max", "Pow"}),
+        (-0.5, {"Sqrt", "Reciprocal"}),
+        (-2.0, {"Pow", "Reciprocal"}),
+    ],
+)
+def test_powers_of_zero(exponent: float, operators: set[str], tmp_path: Path) -> None:
+    path = tmp_path / "m.onnx"
+    point = Conv2D(filters=3, kernel_size=1)
+    graphcnn.compile(_network(point, ReLU(), Power(exponent=exponent)), path)
+    nodes = onnx.load(path).graph.node
+    assert {node.op_type for node in nodes} == {"Conv", "Relu", *operators}
+    x = np.random.default_rng(0).normal(size=(2, 9, 8, 3)).astype(np.float32)
+    (found,) = run(path, {"x": x}, True).values()
+    graphcnn.compile(_network(point, ReLU()), path, force=True)
+    (base,) = run(path, {"x": x}, True).values()
+    assert (base == 0).any()
+    assert (base > 0).any()
+    with np.errstate(divide="ignore"):
+        np.testing.assert_allclose(found, base.astype(float) ** exponent, rtol=1e-5, atol=1e-7)
+
+
+def test_roots_that_are_not_exact_at_zero_are_refused(tmp_path: Path) -> None:
+    graph = _network(Conv2D(filters=3, kernel_size=1), ReLU(), Power(exponent=0.1))
+    with pytest.raises(ErrorGroup, match="ncnn gives wrong values there"):
+        graphcnn.compile(graph, tmp_path / "m.onnx", target="portable")
+    graphcnn.compile(graph, tmp_path / "m.onnx", target="onnxruntime")
+
+
+def test_a_batch_of_several_samples(tmp_path: Path) -> None:
+    graph = _network(Conv2D(filters=3, kernel_size=1))
+    assert graphcnn.compile(graph, tmp_path / "m.onnx", batch=2).targets == ("onnxruntime",)
+    assert graphcnn.compile(graph, tmp_path / "n.onnx", batch=1).targets == ("portable",)
+    with pytest.raises(ErrorGroup, match="one sample at a time"):
+        graphcnn.compile(graph, tmp_path / "o.onnx", batch=2, target="ncnn")
