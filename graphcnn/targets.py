@@ -326,6 +326,7 @@ _ALL = (
             "InstanceNormalization 1D": _LOADS,
             "LayerNormalization without bias": _LOADS,
             "LayerNormalization of several axes": _WRONG,
+            "Flatten of the batch": _LOADS,
             "Transpose of the batch": _WRONG,
             "float16": _LOADS,
             "uint8 input": _LOADS,

@@ -382,6 +382,9 @@ FORMS: dict[str, Form] = {
         lambda i: (axis := i.attributes.get("axis", -1)) != -1 and axis != i.rank - 1,
         "its pieces",
     ),
+    "Flatten of the batch": Form(
+        ("Flatten",), lambda i: i.attributes.get("axis", 1) != 1, "axis 1, or a Reshape"
+    ),
     "Transpose of the batch": Form(
         ("Transpose",), lambda i: list(i.attributes.get("perm", ()))[:1] != [0], "axes after it"
     ),

@@ -462,7 +462,7 @@ def graph_of(
 
 def _moves() -> Iterator[tuple[str, onnx.ModelProto]]:
     yield "Flatten", model("Flatten", axis=1)
-    yield "Flatten 2", model("Flatten", axis=2)
+    yield "Flatten 2", model("Flatten", axis=2, batch=1)
     yield "Reshape, 0 for the batch", model("Reshape", _i(0, 9, 8, 4))
     yield "Reshape to two sizes", model("Reshape", _i(0, 4, 72))
     yield "Reshape, two joined", model("Reshape", _i(0, 2, -1, 8))
