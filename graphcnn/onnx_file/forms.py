@@ -192,27 +192,26 @@ def _other_scale(item: Item) -> bool:
     scales = item.number("scales", 2)
     if not scales:
         return False
-    after = (item.results[0].shape if item.results[0] else None) or [""] * len(scales)
-    rows = list(zip(item.shape, after, scales, strict=False))
+    after = (item.results[0].shape if item.results[0] else None) or [""] * item.rank
+    axes = item.attributes.get("axes") or range(len(scales))
+    rows = [(item.shape[axis], after[axis], s) for axis, s in zip(axes, scales, strict=True)]
     known = [(n, m, s) for n, m, s in rows if isinstance(n, int) and isinstance(m, int)]
     wrong = any(abs(m / n - s) > 1e-5 * s for n, m, s in known)
-    return wrong or (len(known) < len(rows) - 1 and any(s % 1 for s in scales))
+    return wrong or any(s % 1 for n, m, s in rows if (n, m, s) not in known)
 
 
 def _rare_resize(item: Item) -> bool:
-    """Whether a resize is none of those that most tools write, or leaves out which it is.
+    """Whether a resize is none of those that most tools write.
 
     These are repetition from the corner, the nearest of the middles by whole factors, and
     interpolation between the middles or the corners.
     """
-    given, kind = item.attributes, item.text("coordinate_transformation_mode", "")
+    given, kind = item.attributes, item.text("coordinate_transformation_mode", "half_pixel")
     switches = ("antialias", "axes", "exclude_outside")
     kept = item.text("keep_aspect_ratio_policy", "stretch") != "stretch"
     if kept or any(map(given.get, switches)) or given.get("cubic_coeff_a", -0.75) != -0.75:
         return True
-    if "mode" not in given or not kind:
-        return True
-    if item.text("mode", "") != "nearest":
+    if item.text("mode", "nearest") != "nearest":
         return kind not in ("half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric")
     if kind == "asymmetric":
         return item.text("nearest_mode", "") != "floor"
@@ -394,6 +393,9 @@ FORMS: dict[str, Form] = {
         lambda i: (axis := i.attributes.get("axis", -1)) != -1 and axis != i.rank - 1,
         "its pieces",
     ),
+    "Flatten of the batch": Form(
+        ("Flatten",), lambda i: i.attributes.get("axis", 1) != 1, "axis 1, or a Reshape"
+    ),
     "Transpose of the batch": Form(
         ("Transpose",), lambda i: list(i.attributes.get("perm", ()))[:1] != [0], "axes after it"
     ),
@@ -414,6 +416,12 @@ FORMS: dict[str, Form] = {
     ),
     "cubic Resize": Form(
         ("Resize",), lambda i: i.text("mode", "nearest") == "cubic", "interpolation: bilinear"
+    ),
+    "Resize without mode": Form(("Resize",), lambda i: "mode" not in i.attributes, "it, said"),
+    "linear Resize without coordinates": Form(
+        ("Resize",),
+        lambda i: _linear(i) and "coordinate_transformation_mode" not in i.attributes,
+        "coordinate_transformation_mode: half_pixel, said",
     ),
     "rare modes of Resize": Form(
         ("Resize",), _rare_resize, "nearest: asymmetric and floor; linear: half_pixel"

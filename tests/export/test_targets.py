@@ -114,8 +114,8 @@ an anchor."""
 _TRIES = 3
 """Memory that mnn returns as it lies may hold the right numbers, of the run before."""
 
-_PAIR = {"DequantizeLinear", "QuantizeLinear"}
-"""The operators that are one beside the other in every probe."""
+_PAIR = {"DequantizeLinear", "QuantizeLinear", "Flatten of the batch"}
+"""What is beside another in every probe: one operator beside the other, and a fixed batch."""
 
 
 def _showing(target: str, what: str) -> set[str]:
