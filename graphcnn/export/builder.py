@@ -137,7 +137,7 @@ class _Builder:
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     initializers: dict[str, Initializer] = field(default_factory=dict)
     values: dict[str, str] = field(default_factory=dict)
-    makers: dict[str, str] = field(default_factory=dict)
+    makers: dict[str, tuple[str, bool]] = field(default_factory=dict)
     shared: dict[Any, str] = field(default_factory=dict)
     casts: dict[str, str] = field(default_factory=dict)
     several: dict[Any, onnx.NodeProto] = field(default_factory=dict)
@@ -249,7 +249,9 @@ class _Context:
         holders = made or [n for n in self._builder.several.values() if result in n.output]
         for node in holders:
             node.output[:] = [name if value == result else value for value in node.output]
-        self._builder.makers.update((x, n.op_type) for n in self._emitted for x in n.output)
+        for node in self._emitted:
+            scaled = not self._builder.initializers.keys().isdisjoint(node.input)
+            self._builder.makers.update((value, (node.op_type, scaled)) for value in node.output)
         if not made:
             return name if holders else result
         for node in self._emitted:
@@ -281,8 +283,8 @@ class _Context:
         found: str = node.output[part]
         return found
 
-    def maker(self, value: str) -> str:
-        return self._builder.makers.get(value, "")
+    def maker(self, value: str) -> tuple[str, bool]:
+        return self._builder.makers.get(value, ("", False))
 
     def takes(self, name: str) -> bool:
         return self._builder.target.takes(name)

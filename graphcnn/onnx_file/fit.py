@@ -159,7 +159,7 @@ def _of_nodes(model: onnx.ModelProto) -> Iterator[tuple[onnx.NodeProto, str, _To
     known, opsets = numbers(model), _opsets(model.opset_import)
     own = {(function.domain, function.name) for function in model.functions}
     sources = dict.fromkeys((value.name for value in constants(model)), "Constant")
-    makers = {name: node for node in model.graph.node for name in node.output}
+    makers = _makers(model.graph)
     for node in model.graph.node:
         op, told = _operator(node, opsets, own)
         yield node, op, told
@@ -173,6 +173,14 @@ def _of_nodes(model: onnx.ModelProto) -> Iterator[tuple[onnx.NodeProto, str, _To
         for node in function.node:
             yield node, *_operator(node, inner, own)
             yield from _inside(node, inner, own)
+
+
+def _makers(graph: onnx.GraphProto) -> dict[str, onnx.NodeProto]:
+    """The node that makes each value; one for all initializers."""
+    from onnx import NodeProto
+
+    makers = dict.fromkeys((item.name for item in graph.initializer), NodeProto(op_type="Constant"))
+    return makers | {name: node for node in graph.node for name in node.output}
 
 
 def _item(

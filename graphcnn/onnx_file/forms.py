@@ -94,8 +94,13 @@ def _one_column(item: Item) -> bool:
 
 def _product(item: Item) -> bool:
     """Whether it is of a product, in the way that `as_wide_as_padded_kernel` tells."""
-    made = item.maker(0) in PRODUCTS
-    return made and as_wide_as_padded_kernel(item.windows, item.shape[2:])
+    op, scaled = item.maker(0)
+    return op in PRODUCTS and scaled and as_wide_as_padded_kernel(item.windows, item.shape[2:])
+
+
+def _of_function(item: Item) -> bool:
+    op, scaled = item.maker(0)
+    return op in FUSED and not scaled
 
 
 def _auto_pad(kind: str) -> Callable[[Item], bool]:
@@ -374,7 +379,7 @@ FORMS: dict[str, Form] = {
         ("Mul",), _ends_alike, "an Identity of the factor, or 0.5 erf + 0.5 for 0.5 (erf + 1)"
     ),
     "BatchNormalization of a function": Form(
-        ("BatchNormalization",), lambda i: i.maker(0) in FUSED, "an Identity before it"
+        ("BatchNormalization",), _of_function, "an Identity before it"
     ),
     "training_mode of BatchNormalization": Form(
         ("BatchNormalization",),

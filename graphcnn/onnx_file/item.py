@@ -64,7 +64,7 @@ class Item:
         results: What it makes; None for one that is left out.
         sources: The operators that the operands stem from, past functions of each element;
             Constant of a weight too.
-        makers: The nodes of the file, by what they make.
+        makers: The nodes of the file, by what they make; an initializer's is a Constant.
         known: The values of the file's small constants, by name.
         opset: The file's; 0 where it does not say.
     """
@@ -163,11 +163,17 @@ class Item:
         given = list(maker.input)
         return [root for x in given for root in self.roots(x, *ops[1:])] if ops[1:] else given
 
-    def maker(self, index: int) -> str:
-        """The operator that an operand is the result of; empty for none."""
+    def maker(self, index: int) -> tuple[str, bool]:
+        """The operator that an operand is the result of, and whether it takes a constant too."""
         value = self.operands[index]
         node = self.makers.get(value.name) if value else None
-        return node.op_type if node else ""
+        if node is None:
+            return "", False
+        return node.op_type, any(self._is_constant(name) for name in node.input)
+
+    def _is_constant(self, name: str) -> bool:
+        maker = self.makers.get(name)
+        return maker is not None and maker.op_type == "Constant"
 
     def above_zero(self, index: int) -> bool:
         """Whether an operand is the result of a Clip or a Max with a bound above zero."""

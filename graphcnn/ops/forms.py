@@ -86,7 +86,8 @@ def convolution_input(ctx: Lowering, attributes: dict[str, Any]) -> str:
     thinned = [s if thins and k == 1 else 1 for k, s in zip(kernel, strides, strict=True)]
     attributes["strides"] = [s // left for s, left in zip(strides, thinned, strict=True)]
     x = _narrowed(ctx, attributes)
-    product = ctx.maker(x) in PRODUCTS and as_wide_as_padded_kernel(attributes, sizes)
+    op, scaled = ctx.maker(x)
+    product = op in PRODUCTS and scaled and as_wide_as_padded_kernel(attributes, sizes)
     if product and not ctx.takes("pads around a product as wide as the kernel"):
         x = _passed(ctx, x, len(kernel))
     pads, depthwise = attributes["pads"], attributes.get("group", 1) == channels > 1

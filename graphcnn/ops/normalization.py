@@ -101,7 +101,8 @@ class BatchNormalization(AffineOp):
         beta = vector("beta") if self.center else ctx.constant([0.0] * channels)
         statistics = [vector("moving_mean"), vector("moving_variance")]
         (x,) = ctx.operands
-        if ctx.maker(x) in FUSED and not ctx.takes("BatchNormalization of a function"):
+        op, scaled = ctx.maker(x)
+        if op in FUSED and not scaled and not ctx.takes("BatchNormalization of a function"):
             x = ctx.emit("Identity", [x])
         operands = [x, gamma, beta, *statistics]
         return ctx.emit("BatchNormalization", operands, epsilon=self.epsilon)
@@ -213,9 +214,10 @@ class GroupNormalization(SampleNormalization, SpatialOp):
             gamma = ctx.weight("gamma") if self.scale else ctx.constant([1.0] * groups)
             beta = ctx.weight("beta") if self.center else ctx.constant([0.0] * groups)
             return ctx.emit("InstanceNormalization", [x, gamma, beta], epsilon=self.epsilon)
-        # A 0 keeps a size: channels and the first spatial axis are split and joined, whatever
-        # their sizes, and the others stay.
-        others = [1] if flat else [0] * (rank - 3)
+        # Channels and the first spatial axis are split and joined, whatever their sizes, and the
+        # others stay; a 0 keeps one that is not known.
+        kept = [size if isinstance(size, int) else 0 for size in ctx.output.spatial[1:]]
+        others = [1] if flat else kept
         grouped = ctx.constant([0, groups, -1, *others], DType.int64)
         parts = ctx.emit("Reshape", [x, grouped])
         plain = [ctx.constant([1.0] * groups), ctx.constant([0.0] * groups)]

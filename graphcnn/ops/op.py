@@ -138,8 +138,11 @@ class Lowering(Protocol):
         """Add one ONNX node and return the name of its value."""
         ...
 
-    def maker(self, value: str) -> str:
-        """The ONNX operator that a value is the result of; empty for an input."""
+    def maker(self, value: str) -> tuple[str, bool]:
+        """The ONNX operator that a value is the result of, and whether it takes a constant too.
+
+        Of an input that is an empty name.
+        """
         ...
 
     def emit_part(

@@ -130,22 +130,21 @@ class AveragePooling(Pooling):
             return mean
         for axis in range(self.spatial_axes):
             if any(pads[axis]):
-                inside = ctx.constant(self._inside(ctx, axis, pads[axis]))
-                # No product: OpenCV 5 may take one for the end of Swish.
-                mean = ctx.emit("Div", [mean, inside])
+                correction = ctx.constant(self._correction(ctx, axis, pads[axis]))
+                mean = ctx.emit("Mul", [mean, correction])
         return mean
 
-    def _inside(
+    def _correction(
         self, ctx: Lowering, axis: int, pads: tuple[int, int]
     ) -> np.ndarray[Any, np.dtype[Any]]:
-        """The share of windows that is inside the input, along one axis, shaped to broadcast."""
+        """A window's taps over those inside the input, along one axis, shaped to broadcast."""
         import numpy as np
 
         size, (before, after) = ctx.inputs[0].spatial[axis], pads
         kernel, stride = self.window.kernel[axis], self.window.strides[axis]
         starts = np.arange(0, size + before + after - kernel + 1, stride) - before
         inside = np.minimum(starts + kernel, size) - np.maximum(starts, 0)
-        return (inside / kernel).reshape(-1, *(1,) * (self.spatial_axes - 1 - axis))
+        return (kernel / inside).reshape(-1, *(1,) * (self.spatial_axes - 1 - axis))
 
 
 @register
