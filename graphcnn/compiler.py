@@ -277,7 +277,7 @@ def _check_fit(model: onnx.ModelProto, runtimes: Targets, graph: Graph) -> None:
     errors: dict[object, GraphCNNError] = {}
     for misfit in misfits(model, runtimes):
         error = misfit.error
-        layer = misfit.layers[0].name if misfit.layers else ""
+        layer = misfit.layers[0].name if misfit.layers else misfit.node
         error.location = places.get(layer) or error.location
         # A line that stands for many layers is told once.
         errors.setdefault((str(error.location or misfit.node), misfit.found), error)

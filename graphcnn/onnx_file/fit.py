@@ -21,7 +21,8 @@ from graphcnn.export.provenance import read as read_provenance
 from graphcnn.graph import Origin
 from graphcnn.targets import ML, NOT_TRIED, PROFILES, Profile, Targets
 
-from .forms import FILE_FORMS, FORMS, INSTEAD, UNTRIED, forms_of
+from .file_forms import FILE_FORMS
+from .forms import FORMS, INSTEAD, UNTRIED, forms_of
 from .item import ELEMENTWISE, Item, attributes, numbers, untried_types
 from .values import OnnxValue, constants, inferred
 
@@ -39,7 +40,7 @@ class Misfit:
     """What a file has that a runtime it is meant for does not take.
 
     Attributes:
-        node: The node that has it; empty where it is the file's.
+        node: The node, the input or the output that has it; empty where it is the file's.
         op: The node's operator.
         found: What was found.
         refusals: By runtime, what it makes of that.
@@ -81,21 +82,23 @@ def misfits(model: onnx.ModelProto, targets: Targets) -> list[Misfit]:
         model: The model; large weights may be without their elements.
         targets: The runtimes.
     """
-    rows = [(None, "", told) for told in _of_file(model)]
-    found = [
-        _misfit(*row, targets) for row in chain(rows, _not_made(model.graph), _of_nodes(model))
-    ]
+    rows = chain(_of_file(model), _not_made(model.graph), _of_nodes(model))
+    found = [_misfit(*row, targets) for row in rows]
     return [item for item in found if item]
 
 
-def _misfit(node: onnx.NodeProto | None, op: str, told: _Told, targets: Targets) -> Misfit | None:
+def _misfit(place: onnx.NodeProto | str, op: str, told: _Told, targets: Targets) -> Misfit | None:
     found, refusal, instead = told
     refusals = {p.name: reason for p in targets.profiles if (reason := refusal(p))}
     if not refusals:
         return None
-    origin = read_provenance(node.doc_string) if node else None
+    if isinstance(place, str):
+        name, origin = place, None
+    else:
+        name = place.name or next(iter(place.output), "")
+        origin = read_provenance(place.doc_string)
     return Misfit(
-        node=(node.name or next(iter(node.output), "")) if node else "",
+        node=name,
         op=op,
         found=found,
         refusals=refusals,
@@ -105,19 +108,19 @@ def _misfit(node: onnx.NodeProto | None, op: str, told: _Told, targets: Targets)
     )
 
 
-def _of_file(model: onnx.ModelProto) -> Iterator[_Told]:
+_Found = tuple["onnx.NodeProto | str", str, _Told]
+"""The node, or the name of a value, with the node's operator and what was found."""
+
+
+def _of_file(model: onnx.ModelProto) -> Iterator[_Found]:
     opset, ir = _opsets(model.opset_import).get("", 0), model.ir_version
-    yield f"opset {opset}", lambda p: _most(opset, p.opset), "opset 17"
-    yield f"IR version {ir}", lambda p: _most(ir, p.ir), "IR version 8"
-    for name, (holds, instead) in FILE_FORMS.items():
-        if holds(model.graph):
-            yield _form(name, instead)
+    yield "", "", (f"opset {opset}", lambda p: _most(opset, p.opset), "opset 17")
+    yield "", "", (f"IR version {ir}", lambda p: _most(ir, p.ir), "IR version 8")
+    for name, (values, instead) in FILE_FORMS.items():
+        yield from ((value, "", _form(name, instead)) for value in values(model.graph))
 
 
-_Node = tuple["onnx.NodeProto | None", str, _Told]
-
-
-def _not_made(graph: onnx.GraphProto, outer: Set[str] = frozenset()) -> Iterator[_Node]:
+def _not_made(graph: onnx.GraphProto, outer: Set[str] = frozenset()) -> Iterator[_Found]:
     """The values that are taken and that nothing makes before; `outer` are those of graphs around.
 
     What a file's own functions take is left to onnxruntime, which alone has any.
@@ -129,7 +132,7 @@ def _not_made(graph: onnx.GraphProto, outer: Set[str] = frozenset()) -> Iterator
         for inner in _graphs(node):
             yield from _not_made(inner, made)
         made.update(node.output)
-    yield from ((None, "", _missing(item.name)) for item in graph.output if item.name not in made)
+    yield from (("", "", _missing(item.name)) for item in graph.output if item.name not in made)
 
 
 def _missing(name: str) -> _Told:
@@ -154,7 +157,7 @@ def _opsets(imports: Iterable[onnx.OperatorSetIdProto]) -> dict[str, int]:
     return {"" if item.domain in _STANDARD else item.domain: item.version for item in rows}
 
 
-def _of_nodes(model: onnx.ModelProto) -> Iterator[tuple[onnx.NodeProto, str, _Told]]:
+def _of_nodes(model: onnx.ModelProto) -> Iterator[_Found]:
     values = inferred(model) | {value.name: value for value in constants(model)}
     known, opsets = numbers(model), _opsets(model.opset_import)
     own = {(function.domain, function.name) for function in model.functions}

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 from graphcnn.ops.forms import (
     PRODUCTS,
@@ -18,16 +17,11 @@ from graphcnn.ops.forms import (
     pads_of_windows,
     to_one_column,
 )
-from graphcnn.targets import FUSED, meets_image_operator
+from graphcnn.targets import FUSED
 
 from .item import CONVOLUTIONS, POOLS, REDUCTIONS, Item, NotKnown, attributes
 
-if TYPE_CHECKING:
-    import onnx
-
 _GLOBAL = ("GlobalAveragePool", "GlobalMaxPool")
-_UINT8 = 2
-"""What onnx calls it, which is imported where it is used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -461,85 +455,6 @@ INSTEAD = {
 }
 """What does the same as an operator that a runtime does not take at all."""
 
-
-def _given(graph: onnx.GraphProto) -> list[onnx.TypeProto.Tensor]:
-    """The types of what is fed."""
-    weights = {tensor.name for tensor in graph.initializer}
-    return [item.type.tensor_type for item in graph.input if item.name not in weights]
-
-
-def _ranks(graph: onnx.GraphProto) -> bool:
-    """Whether inputs of any batch have different numbers of axes."""
-    shapes = [kind.shape.dim for kind in _given(graph)]
-    return len(set(map(len, shapes))) > 1 and any(
-        not dim.dim_value for dims in shapes for dim in dims[:1]
-    )
-
-
-def _open(graph: onnx.GraphProto) -> bool:
-    """Whether a size after the batch is open."""
-    return any(
-        not kind.HasField("shape") or not all(d.HasField("dim_value") for d in kind.shape.dim[1:])
-        for kind in _given(graph)
-    )
-
-
-def _bytes(graph: onnx.GraphProto) -> bool:
-    return any(kind.elem_type == _UINT8 for kind in _given(graph))
-
-
-def _passed_on(graph: onnx.GraphProto) -> bool:
-    return not {item.name for item in graph.input}.isdisjoint(item.name for item in graph.output)
-
-
-def _batch_untold(graph: onnx.GraphProto) -> bool:
-    """Whether no operator tells which axis of an input with spatial axes is the batch."""
-    weights = {tensor.name for tensor in graph.initializer}
-    return any(
-        len(item.type.tensor_type.shape.dim) > 2 and not meets_image_operator(graph.node, item.name)
-        for item in graph.input
-        if item.name not in weights
-    )
-
-
-def _unsized(graph: onnx.GraphProto) -> bool:
-    """Whether it is not even told how many axes an output has."""
-    return any(not item.type.tensor_type.HasField("shape") for item in graph.output)
-
-
-def _several(graph: onnx.GraphProto) -> bool:
-    """Whether a batch is of several samples, and of no other number."""
-    return any(dim.dim_value > 1 for kind in _given(graph) for dim in kind.shape.dim[:1])
-
-
-def _twice(graph: onnx.GraphProto) -> bool:
-    """Whether an output is another one, or an input, under a second name."""
-    names = [item.name for item in graph.output]
-    copies = {n.output[0]: n.input[0] for n in graph.node if n.op_type == "Identity"}
-    values = [copies.get(name, name) for name in names]
-    inputs = {item.name for item in graph.input}
-    return len(set(values)) < len(values) or any(copies.get(name) in inputs for name in names)
-
-
-def _left_twice(graph: onnx.GraphProto) -> bool:
-    """Whether a constant multiplies several matrices from the left."""
-    constants = {tensor.name for tensor in graph.initializer}
-    lefts = [n.input[0] for n in graph.node if n.op_type == "MatMul" and n.input[0] in constants]
-    return len(set(lefts)) < len(lefts)
-
-
-FILE_FORMS: dict[str, tuple[Callable[[onnx.GraphProto], bool], str]] = {
-    "images, and no operator of images": (_batch_untold, "a MaxPooling of 1 before all"),
-    "inputs of several ranks": (_ranks, "a fixed --batch, or images of 1x1 for vectors"),
-    "outputs that are one value": (_twice, "one output for it"),
-    "outputs that are inputs": (_passed_on, "outputs that are layers"),
-    "outputs without sizes": (_unsized, "the sizes of the outputs in the file"),
-    "a batch of several samples": (_several, "a batch of any size, or of 1"),
-    "constants twice from the left": (_left_twice, "a copy of the constant"),
-    "open height and width": (_open, "sizes that are known: --input-shape"),
-    "uint8 input": (_bytes, "float32 pixels, without --preprocess embed"),
-}
-"""The forms that a whole file has: tests of it, and what does the same."""
 
 _MALFORMED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 

@@ -13,8 +13,9 @@ import pytest
 import graphcnn
 from graphcnn.errors import ErrorGroup, ExportError, GraphCNNError, SourceLocation
 from graphcnn.graph import Graph
+from graphcnn.onnx_file.file_forms import FILE_FORMS
 from graphcnn.onnx_file.fit import misfits
-from graphcnn.onnx_file.forms import FILE_FORMS, FORMS, INSTEAD, UNTRIED
+from graphcnn.onnx_file.forms import FORMS, INSTEAD, UNTRIED
 from graphcnn.ops import Conv2D, Input, MaxPooling3D
 from graphcnn.runtimes import RUNTIMES, Adapter
 from graphcnn.targets import OPERATORS, PORTABLE, PROFILES, Profile, Targets, choose, targets
@@ -279,3 +280,13 @@ def test_default_target_takes_the_precision() -> None:
 def test_unknown_target(name: str, hint: str) -> None:
     with pytest.raises(ExportError, match=hint):
         targets(name)
+
+
+def test_what_inputs_have_is_told_at_their_line(tmp_path: Path) -> None:
+    model = tmp_path / "model.yaml"
+    model.write_text("inputs:\n  image: [H, W, 3]\nlayers: [GlobalAveragePooling2D]\n")
+    with pytest.raises(ErrorGroup) as raised:
+        graphcnn.compile(graphcnn.load(model), tmp_path / "m.onnx", target="opencv")
+    (error,) = raised.value.errors
+    assert error.location == SourceLocation(str(model), 2, 3)
+    assert str(error).startswith(f"{model}:2:3: image: open height and width: opencv")
