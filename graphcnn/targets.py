@@ -79,6 +79,9 @@ _LOADS = "does not load it"
 _WRONG = "gives wrong values"
 _UNLISTED = "does not list it in its documentation"
 _SIGNED = "takes signed integers with no zero point alone"
+_NOT_TRAINING = {
+    "training_mode of BatchNormalization": "gives other values each time, optimizing it"
+}
 _NO_INTEGERS = dict.fromkeys(("DequantizeLinear", "QuantizeLinear"), "does not take 8-bit integers")
 
 
@@ -176,15 +179,14 @@ _ALL = (
         version="1.31.1",
         opset=26,
         ir=13,
-        refused={
-            "training_mode of BatchNormalization": "gives other values each time, optimizing it",
-        },
+        refused=_NOT_TRAINING,
         every_operator=True,
         notes="1.20 takes opset 21 and IR version 10 at most, 1.15 opset 18 and IR version 9",
     ),
     Profile(
         name="onnxruntime-web",
         version="1.30.0 (wasm)",
+        refused=_NOT_TRAINING,
         every_operator=True,
         notes="onnxruntime-node 1.30.0 was measured alike; WebGPU was not",
     ),
