@@ -56,9 +56,6 @@ def meets_image_operator(nodes: Iterable[Any], value: str) -> bool:
     return False
 
 
-FUSED = frozenset({"Elu", "HardSigmoid", "HardSwish", "Mul", "Sigmoid", "Tanh"})
-"""The functions, of which Mul ends Swish and Mish, that OpenCV 5 joins with a convolution."""
-
 ML = "ai.onnx.ml"
 """ONNX's other domain, which onnxruntime takes too."""
 

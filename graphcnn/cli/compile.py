@@ -74,14 +74,13 @@ _INTEGERS = ("data", "budget", "calibration", "calibration_samples", "keep_float
     help="Give the K highest scores, NAME_topK, and their classes, NAME_topK_classes, in place of "
     "the output NAME.",
 )
-@click.option(
+@shared.names(
     "--target",
-    multiple=True,
-    callback=shared.listed,
     metavar="T,...",
     help="Where the file will run, as targets lists them: what one of these does not take is "
     "written in another form, or refused.  [default: portable, all that were measured; onnxruntime "
-    "with int8, fp16-body, --preprocess and --postprocess, which not every one takes]",
+    "with int8, fp16-body, --preprocess, --postprocess, a --batch of several or open sizes, which "
+    "not every one takes]",
 )
 @click.option("--opset", type=int, help="The version of ONNX's operators.  [default: 17]")
 @click.option(
@@ -120,10 +119,8 @@ _INTEGERS = ("data", "budget", "calibration", "calibration_samples", "keep_float
     show_default=True,
     help="How many samples it is measured on.",
 )
-@click.option(
+@shared.names(
     "--keep-float",
-    multiple=True,
-    callback=shared.listed,
     metavar="NAME,...",
     help="Layers that int8 leaves in float32.",
 )
@@ -132,18 +129,14 @@ _INTEGERS = ("data", "budget", "calibration", "calibration_samples", "keep_float
     is_flag=True,
     help="Measure what each layer alone loses in int8, also where the budget holds.",
 )
-@click.option(
+@shared.names(
     "--taps",
-    multiple=True,
-    callback=shared.listed,
     metavar="NAME,...",
     help="Layers whose values become outputs; or all.",
 )
 @click.option("--no-verify", is_flag=True, help="Do not run the file once in onnxruntime.")
-@click.option(
+@shared.names(
     "--disable",
-    multiple=True,
-    callback=shared.listed,
     metavar="PASS,...",
     help="Optimising passes to leave out, as --explain names them; or all.",
 )

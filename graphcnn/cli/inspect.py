@@ -15,10 +15,8 @@ from . import options as shared
 @click.option(
     "--node", metavar="NAME", help="Tell of one node, and of the layers that went into it."
 )
-@click.option(
+@shared.names(
     "--target",
-    multiple=True,
-    callback=shared.listed,
     metavar="T,...",
     help="Check it against the runtimes that it is meant for, as targets lists them: exit status 1 "
     "where one does not take it.",

@@ -105,9 +105,15 @@ def _shapes(
     return shapes
 
 
-def listed(context: click.Context, parameter: click.Parameter, values: Sequence[str]) -> str | None:
-    """Names separated by commas, of an option that may be given several times."""
+def _joined(
+    context: click.Context, parameter: click.Parameter, values: Sequence[str]
+) -> str | None:
     return ",".join(values) if values else None
+
+
+def names(*flags: str, metavar: str, help: str) -> Callable[[F], F]:
+    """An option of names separated by commas, which may be given several times."""
+    return click.option(*flags, multiple=True, callback=_joined, metavar=metavar, help=help)
 
 
 def image_size(

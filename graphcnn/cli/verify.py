@@ -45,11 +45,9 @@ from .progress import samples_bar
 @click.option(
     "--atol", type=float, help="See above.  [default: 1e-6; by precision where one is stated]"
 )
-@click.option(
+@shared.names(
     "--runtime",
     "runtimes",
-    multiple=True,
-    callback=shared.listed,
     metavar="NAMES",
     help="Run B, an .onnx file, in these runtimes, separated by commas; all: the installed ones.",
 )

@@ -158,11 +158,15 @@ def _opsets(imports: Iterable[onnx.OperatorSetIdProto]) -> dict[str, int]:
 
 
 def _of_nodes(model: onnx.ModelProto) -> Iterator[_Found]:
-    values = inferred(model) | {value.name: value for value in constants(model)}
+    from onnx import NodeProto
+
+    held = {value.name: value for value in constants(model)}
+    values = inferred(model) | held
     known, opsets = numbers(model), _opsets(model.opset_import)
     own = {(function.domain, function.name) for function in model.functions}
-    sources = dict.fromkeys((value.name for value in constants(model)), "Constant")
-    makers = _makers(model.graph)
+    sources = dict.fromkeys(held, "Constant")
+    makers = dict.fromkeys(held, NodeProto(op_type="Constant"))
+    makers |= {name: node for node in model.graph.node for name in node.output}
     for node in model.graph.node:
         op, told = _operator(node, opsets, own)
         yield node, op, told
@@ -176,14 +180,6 @@ def _of_nodes(model: onnx.ModelProto) -> Iterator[_Found]:
         for node in function.node:
             yield node, *_operator(node, inner, own)
             yield from _inside(node, inner, own)
-
-
-def _makers(graph: onnx.GraphProto) -> dict[str, onnx.NodeProto]:
-    """The node that makes each value; one for all initializers."""
-    from onnx import NodeProto
-
-    makers = dict.fromkeys((item.name for item in graph.initializer), NodeProto(op_type="Constant"))
-    return makers | {name: node for node in graph.node for name in node.output}
 
 
 def _item(

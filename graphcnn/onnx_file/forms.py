@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from graphcnn.ops.forms import (
-    PRODUCTS,
     as_wide_as_padded_kernel,
+    is_function,
+    is_scaled,
     overreaching,
     pads_of_windows,
+    rests,
     to_one_column,
 )
-from graphcnn.targets import FUSED
 
 from .item import CONVOLUTIONS, POOLS, REDUCTIONS, Item, NotKnown, attributes
 
@@ -88,13 +89,7 @@ def _one_column(item: Item) -> bool:
 
 def _product(item: Item) -> bool:
     """Whether it is of a product, in the way that `as_wide_as_padded_kernel` tells."""
-    op, scaled = item.maker(0)
-    return op in PRODUCTS and scaled and as_wide_as_padded_kernel(item.windows, item.shape[2:])
-
-
-def _of_function(item: Item) -> bool:
-    op, scaled = item.maker(0)
-    return op in FUSED and not scaled
+    return is_scaled(item.maker(0)) and as_wide_as_padded_kernel(item.windows, item.shape[2:])
 
 
 def _auto_pad(kind: str) -> Callable[[Item], bool]:
@@ -109,8 +104,8 @@ def _leaves_rest(item: Item) -> bool:
     """Whether the windows of a pool with uneven pads end before the padded input does."""
     if not _uneven(item):
         return False
-    rows = zip(item.shape[2:], *_pads(item), item.kernel, item.windows["strides"], strict=True)
-    return any(not isinstance(n, int) or (n + b + a - k) % s for n, b, a, k, s in rows)
+    rows = zip(rests(item.windows, item.shape[2:]), item.windows["strides"], strict=True)
+    return any(rest is None or rest % stride for rest, stride in rows)
 
 
 def _axes(item: Item) -> set[int]:
@@ -373,7 +368,7 @@ FORMS: dict[str, Form] = {
         ("Mul",), _ends_alike, "an Identity of the factor, or 0.5 erf + 0.5 for 0.5 (erf + 1)"
     ),
     "BatchNormalization of a function": Form(
-        ("BatchNormalization",), _of_function, "an Identity before it"
+        ("BatchNormalization",), lambda i: is_function(i.maker(0)), "an Identity before it"
     ),
     "training_mode of BatchNormalization": Form(
         ("BatchNormalization",),

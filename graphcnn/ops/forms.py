@@ -26,7 +26,10 @@ _LEAST = 1.2e-38
 _SMALL_POWER = 0.2
 """Higher powers of `_LEAST` are below 3e-8."""
 
-PRODUCTS = ("Div", "Mul")
+_PRODUCTS = ("Div", "Mul")
+
+_FUSED = frozenset({"Elu", "HardSigmoid", "HardSwish", "Mul", "Sigmoid", "Tanh"})
+"""The functions, of which Mul ends Swish and Mish, that OpenCV 5 joins with a convolution."""
 
 _MOST_POSITIONS = 25
 """Of a kernel that moves values: one of 5x5 costs less than two that each read them all."""
@@ -86,8 +89,7 @@ def convolution_input(ctx: Lowering, attributes: dict[str, Any]) -> str:
     thinned = [s if thins and k == 1 else 1 for k, s in zip(kernel, strides, strict=True)]
     attributes["strides"] = [s // left for s, left in zip(strides, thinned, strict=True)]
     x = _narrowed(ctx, attributes)
-    op, scaled = ctx.maker(x)
-    product = op in PRODUCTS and scaled and as_wide_as_padded_kernel(attributes, sizes)
+    product = is_scaled(ctx.maker(x)) and as_wide_as_padded_kernel(attributes, sizes)
     if product and not ctx.takes("pads around a product as wide as the kernel"):
         x = _passed(ctx, x, len(kernel))
     pads, depthwise = attributes["pads"], attributes.get("group", 1) == channels > 1
@@ -109,6 +111,18 @@ def _passed(ctx: Lowering, x: str, axes: int, strides: Sequence[int] = ()) -> st
     ones, none = [1] * axes, [0] * 2 * axes
     strides = list(strides) or ones
     return ctx.emit("MaxPool", [x], kernel_shape=ones, strides=strides, pads=none)
+
+
+def is_scaled(maker: tuple[str, bool]) -> bool:
+    """Whether what makes a value, as `Lowering.maker` tells it, is a product with a constant."""
+    op, has_constant = maker
+    return op in _PRODUCTS and has_constant
+
+
+def is_function(maker: tuple[str, bool]) -> bool:
+    """Whether what makes a value is a function that OpenCV 5 joins with a convolution before it."""
+    op, has_constant = maker
+    return op in _FUSED and not has_constant
 
 
 def as_wide_as_padded_kernel(attributes: Mapping[str, Any], sizes: Sequence[Any]) -> bool:
@@ -139,6 +153,18 @@ def _spans(attributes: Mapping[str, Any]) -> list[int]:
     return [d * (k - 1) + 1 for d, k in zip(dilations, kernel, strict=True)]
 
 
+def rests(attributes: Mapping[str, Any], sizes: Sequence[Any]) -> list[int | None]:
+    """By axis, how far a window can be moved in the padded input; None where that is not known.
+
+    Args:
+        attributes: Of a convolution or a pool.
+        sizes: The input's spatial axes.
+    """
+    pads, axes = attributes["pads"], len(sizes)
+    rows = zip(sizes, pads[:axes], pads[axes:], _spans(attributes), strict=True)
+    return [n + b + a - span if isinstance(n, int) else None for n, b, a, span in rows]
+
+
 def pads_of_windows(attributes: Mapping[str, Any]) -> bool:
     """Whether windows of a convolution lie in its pads as a whole, where OpenVINO errs."""
     spans = _spans(attributes)
@@ -154,15 +180,13 @@ def to_one_column(attributes: Mapping[str, Any], sizes: Sequence[Any]) -> bool:
         attributes: The convolution's.
         sizes: The input's spatial axes; of one that is not known any number of windows fit.
     """
-    strides, spans = attributes["strides"], _spans(attributes)
+    strides = attributes["strides"]
     narrowing = len(sizes) > 1 and strides[-2] == 1 < strides[-1]
     dilated = attributes.get("dilations", [1])[-1] > 1
-    if not narrowing or dilated or spans[-1] == 1:
+    if not narrowing or dilated or attributes["kernel_shape"][-1] == 1:
         return False
-    sides = zip(attributes["pads"][: len(sizes)], attributes["pads"][len(sizes) :], strict=True)
-    rows = zip(sizes, sides, spans, strict=True)
-    rests = [n + b + a - span if isinstance(n, int) else None for n, (b, a), span in rows]
-    return rests[-2] != 0 and (rests[-1] is None or rests[-1] < strides[-1])
+    *_, rows, columns = rests(attributes, sizes)
+    return rows != 0 and (columns is None or columns < strides[-1])
 
 
 def overreaching(attributes: Mapping[str, Any], sizes: Sequence[Any]) -> bool:
@@ -175,15 +199,13 @@ def overreaching(attributes: Mapping[str, Any], sizes: Sequence[Any]) -> bool:
         attributes: The convolution's.
         sizes: The input's spatial axes; one that is not known is taken for a large one.
     """
-    strides, dilations = attributes.get("strides", [1, 1]), attributes.get("dilations", [1, 1])
-    pads = attributes.get("pads", [0] * 4)
-    if list(attributes.get("kernel_shape", ())) != [3, 3] or max(pads[:2]) > 1:
+    pads, dilations = attributes["pads"], attributes.get("dilations", [1, 1])
+    if list(attributes["kernel_shape"]) != [3, 3] or max(pads[:2]) > 1:
         return False
-    for n, before, after, s, d in zip(sizes, pads[:2], pads[2:], strides, dilations, strict=True):
-        beyond = after - (n + before + after - 2 * d - 1) % s if isinstance(n, int) else after
-        if beyond > d or (before and (d > 1 or n == 1)):
-            return True
-    return False
+    left = zip(rests(attributes, sizes), attributes["strides"], strict=True)
+    unread = [0 if rest is None else rest % stride for rest, stride in left]
+    rows = zip(sizes, pads[:2], pads[2:], unread, dilations, strict=True)
+    return any(a - r > d or (b and (d > 1 or n == 1)) for n, b, a, r, d in rows)
 
 
 def pooling_input(ctx: Lowering, attributes: dict[str, Any]) -> str:
@@ -215,8 +237,8 @@ def _without_rest(ctx: Lowering, attributes: dict[str, Any]) -> str:
     """The first input without the ends that no window fills, and the pads without theirs."""
     (x,), pads, sizes = ctx.operands, attributes["pads"], ctx.inputs[0].spatial
     befores, afters = pads[: len(sizes)], pads[len(sizes) :]
-    rows = zip(sizes, befores, afters, _spans(attributes), attributes["strides"], strict=True)
-    left = [a - (n + b + a - k) % s for n, b, a, k, s in rows]
+    rows = zip(afters, rests(attributes, sizes), attributes["strides"], strict=True)
+    left = [after - (rest or 0) % stride for after, rest, stride in rows]
     attributes["pads"] = [*befores, *(max(a, 0) for a in left)]
     ends = [max(-a, 0) for a in left]
     return cropped(ctx, x, ends) if any(ends) else x
@@ -267,16 +289,21 @@ def power(ctx: Lowering, x: str, exponent: float) -> str:
     """
     if exponent < 0 and not ctx.takes("powers of zero"):
         return ctx.emit("Reciprocal", [power(ctx, x, -exponent)])
-    whole = exponent in (3.0, 4.0, 5.0, 6.0)
-    if not whole or ctx.takes("whole powers beyond 2"):
-        if exponent % 1 and not ctx.takes("powers of zero") and ctx.output.dtype == DType.float32:
-            if exponent == 0.5:
-                return ctx.emit("Sqrt", [x])
-            x = ctx.emit("Max", [x, ctx.constant(_LEAST)]) if exponent > _SMALL_POWER else x
-        return ctx.emit("Pow", [x, ctx.constant(exponent)])
+    if exponent in (3.0, 4.0, 5.0, 6.0) and not ctx.takes("whole powers beyond 2"):
+        return _whole_power(ctx, x, int(exponent))
+    of_zero = ctx.takes("powers of zero") or ctx.output.dtype != DType.float32
+    if exponent == 0.5 and not of_zero:
+        return ctx.emit("Sqrt", [x])
+    if exponent % 1 and exponent > _SMALL_POWER and not of_zero:
+        x = ctx.emit("Max", [x, ctx.constant(_LEAST)])
+    return ctx.emit("Pow", [x, ctx.constant(exponent)])
+
+
+def _whole_power(ctx: Lowering, x: str, exponent: int) -> str:
+    """Emit a power of two or more as products."""
     square = ctx.emit("Mul", [x, x])
     result = square
-    for _ in range(int(exponent) // 2 - 1):
+    for _ in range(exponent // 2 - 1):
         result = ctx.emit("Mul", [result, square])
     return ctx.emit("Mul", [result, x]) if exponent % 2 else result
 

@@ -21,11 +21,11 @@ from msgspec import Meta
 from graphcnn.errors import OptionError, ShapeError
 from graphcnn.initializers import Initializer, Ones, Zeros
 from graphcnn.regularizers import Regularizer
-from graphcnn.targets import FUSED
 from graphcnn.types import FIRST, Dim, DType, TensorType, sample_axis
 from graphcnn.weights import WeightSpec
 
 from .affine import AffineOp
+from .forms import is_function
 from .op import (
     Cost,
     FollowOp,
@@ -101,8 +101,7 @@ class BatchNormalization(AffineOp):
         beta = vector("beta") if self.center else ctx.constant([0.0] * channels)
         statistics = [vector("moving_mean"), vector("moving_variance")]
         (x,) = ctx.operands
-        op, scaled = ctx.maker(x)
-        if op in FUSED and not scaled and not ctx.takes("BatchNormalization of a function"):
+        if is_function(ctx.maker(x)) and not ctx.takes("BatchNormalization of a function"):
             x = ctx.emit("Identity", [x])
         operands = [x, gamma, beta, *statistics]
         return ctx.emit("BatchNormalization", operands, epsilon=self.epsilon)
